@@ -1,0 +1,2 @@
+//! The `soku` program.
+fn main() {}
