@@ -1,1 +1,3 @@
-//! Not built yet.
+//! The street: every route on one screen, and the door that every request passes.
+
+pub mod error;
