@@ -1,0 +1,271 @@
+//! Idempotency claims: who may make the media entry of a key, and what the others wait for.
+//!
+//! A claim is a lease. Its fencing number changes hands with it, its beat shows that the holder lives.
+
+use futures_util::FutureExt as _;
+use sqlx::FromRow;
+
+use super::error::Cause;
+use super::{Act, Db, DbError, on_reader, on_tx};
+use crate::clock::Timestamp;
+use crate::failure::Failure;
+use crate::id::{AccountId, MediaId, OwnerId};
+use crate::media::Media;
+
+/// How often a claim looks again when the row in its way goes while it looks.
+const ROUNDS: usize = 16;
+
+/// What a claim is for: account × endpoint × key.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ClaimKey {
+    pub account_id: AccountId,
+    pub endpoint: &'static str,
+    /// The caller's key, or the one derived from its payload.
+    pub key: String,
+}
+
+/// Where a key comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeySource {
+    /// The `Idempotency-Key` header.
+    Caller,
+    /// The account and the parsed payload.
+    Payload,
+}
+
+/// A wish to be the one who makes the media entry of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClaimRequest {
+    pub key: ClaimKey,
+    pub source: KeySource,
+    pub payload_hash: String,
+    /// This process.
+    pub owner: OwnerId,
+    pub now: Timestamp,
+}
+
+/// What became of a [`ClaimRequest`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClaimAnswer {
+    /// The claim is ours under this fencing number.
+    Won { fence: i64 },
+    /// Somebody is at it.
+    Running { payload_hash: String, owner: OwnerId, fence: i64, beat: i64 },
+    /// It is done, and still remembered.
+    Done { payload_hash: String, media: Media },
+}
+
+/// What a waiter sees of the attempt that it joined.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClaimState {
+    /// Still going on. A lease whose fence and beat stand still for long is dead.
+    Running {
+        fence: i64,
+        beat: i64,
+    },
+    Done {
+        media: Media,
+    },
+    /// The attempt joined, or one that took its place, failed.
+    Failed {
+        fence: i64,
+        failure: Failure,
+    },
+}
+
+#[derive(FromRow)]
+struct ClaimRow {
+    payload_hash: String,
+    state: String,
+    media_id: Option<String>,
+    owner: String,
+    fence: i64,
+    beat: i64,
+    failure: Option<String>,
+    failed_fence: Option<i64>,
+}
+
+/// A claim's first fencing number: random, so that a row made anew never repeats one that a stranded process still holds.
+fn first_fence() -> i64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    // Half of the range is left for take-overs to count up in.
+    i64::from_le_bytes(bytes) & (i64::MAX >> 1)
+}
+
+impl Db {
+    /// Claims a key, or says who has it. Expired and failed claims are taken over.
+    ///
+    /// # Errors
+    /// As the database fails.
+    pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimAnswer, DbError> {
+        const OPERATION: &str = "claiming an idempotency key";
+        // A failure still being told stays beside the new attempt, which then owes its own to the same waiters.
+        const SQL: &str = "INSERT INTO idempotency (account_id, endpoint, claim_key, explicit, payload_hash, state, \
+                media_id, owner, fence, beat, watched, failure, failed_fence, expires) \
+            VALUES ($1, $2, $3, $4, $5, 'running', NULL, $6, $7, 0, FALSE, NULL, NULL, 0) \
+            ON CONFLICT (account_id, endpoint, claim_key) DO UPDATE SET explicit = excluded.explicit, \
+                payload_hash = excluded.payload_hash, state = 'running', media_id = NULL, owner = excluded.owner, \
+                fence = idempotency.fence + 1, beat = idempotency.beat + 1, \
+                watched = (idempotency.state = 'failed' AND idempotency.expires > $8), expires = 0 \
+            WHERE idempotency.state = 'failed' OR (idempotency.state = 'done' AND idempotency.expires <= $8) \
+            RETURNING fence";
+        for _ in 0..ROUNDS {
+            let wish = request.clone();
+            let fence = first_fence();
+            let won = self
+                .write(Act::passing(OPERATION), move |mut tx| {
+                    async move {
+                        Ok(on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(SQL)
+                            .bind(wish.key.account_id.as_str())
+                            .bind(wish.key.endpoint)
+                            .bind(wish.key.key)
+                            .bind(wish.source == KeySource::Caller)
+                            .bind(wish.payload_hash)
+                            .bind(wish.owner.as_str())
+                            .bind(fence)
+                            .bind(wish.now.0)
+                            .fetch_optional(conn)
+                            .await)?)
+                    }
+                    .boxed()
+                })
+                .await?;
+            if let Some(fence) = won {
+                return Ok(ClaimAnswer::Won { fence });
+            }
+            if let Some(answer) = self.who_has(&request.key).await? {
+                return Ok(answer);
+            }
+        }
+        Err(DbError::during(OPERATION, sqlx::Error::PoolTimedOut))
+    }
+
+    /// The holder of a claim; `None` where it is free by now.
+    async fn who_has(&self, key: &ClaimKey) -> Result<Option<ClaimAnswer>, DbError> {
+        let Some(row) = self.find_claim(key).await? else { return Ok(None) };
+        match row.state.as_str() {
+            "running" => Ok(Some(ClaimAnswer::Running {
+                payload_hash: row.payload_hash,
+                owner: OwnerId::from_stored(row.owner),
+                fence: row.fence,
+                beat: row.beat,
+            })),
+            "done" => {
+                let media = self.media_of(&row).await?;
+                Ok(media.map(|media| ClaimAnswer::Done { payload_hash: row.payload_hash, media }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes a dead lease over: ours under a new fencing number, unless it has moved since it was seen.
+    ///
+    /// # Errors
+    /// As the database fails.
+    pub async fn take_over(
+        &self,
+        key: &ClaimKey,
+        seen_fence: i64,
+        seen_beat: i64,
+        new_owner: &OwnerId,
+    ) -> Result<Option<i64>, DbError> {
+        const SQL: &str = "UPDATE idempotency SET owner = $6, fence = fence + 1, beat = beat + 1 \
+            WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND state = 'running' \
+            AND fence = $4 AND beat = $5 RETURNING fence";
+        let (key, owner) = (key.clone(), new_owner.clone());
+        self.write(Act::passing("taking over a claim"), move |mut tx| {
+            async move {
+                Ok(on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(SQL)
+                    .bind(key.account_id.as_str())
+                    .bind(key.endpoint)
+                    .bind(key.key)
+                    .bind(seen_fence)
+                    .bind(seen_beat)
+                    .bind(owner.as_str())
+                    .fetch_optional(conn)
+                    .await)?)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Marks a running claim as waited for, so that its failure is kept for the waiter. False where that attempt is over.
+    ///
+    /// # Errors
+    /// As the database fails.
+    pub async fn watch(&self, key: &ClaimKey, fence: i64) -> Result<bool, DbError> {
+        const SQL: &str = "UPDATE idempotency SET watched = TRUE \
+            WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND state = 'running' AND fence = $4";
+        let key = key.clone();
+        let rows = self.write(Act::passing("watching a claim"), move |mut tx| {
+            async move {
+                Ok(on_tx!(tx, conn => sqlx::query(SQL)
+                    .bind(key.account_id.as_str())
+                    .bind(key.endpoint)
+                    .bind(key.key)
+                    .bind(fence)
+                    .execute(conn)
+                    .await
+                    .map(|result| result.rows_affected()))?)
+            }
+            .boxed()
+        });
+        Ok(rows.await? > 0)
+    }
+
+    /// What became of the attempt `joined_fence`, for one who watches it; `None` where the claim is free.
+    ///
+    /// # Errors
+    /// As the database fails.
+    pub async fn poll(&self, key: &ClaimKey, joined_fence: i64) -> Result<Option<ClaimState>, DbError> {
+        const OPERATION: &str = "reading a claim";
+        let Some(row) = self.find_claim(key).await? else { return Ok(None) };
+        if row.state == "done" {
+            return Ok(self.media_of(&row).await?.map(|media| ClaimState::Done { media }));
+        }
+        if let (Some(fence), Some(failure)) = (row.failed_fence, &row.failure)
+            && fence >= joined_fence
+        {
+            let failure = serde_json::from_str(failure).map_err(|_| Cause::unreadable("idempotency.failure"));
+            let failure = failure.map_err(|error| DbError::during(OPERATION, error))?;
+            return Ok(Some(ClaimState::Failed { fence, failure }));
+        }
+        Ok((row.state == "running").then_some(ClaimState::Running { fence: row.fence, beat: row.beat }))
+    }
+
+    /// Shows that this process lives: one statement renews every claim it runs. Gives their number.
+    ///
+    /// # Errors
+    /// As the database fails.
+    pub async fn beat(&self, owner: &OwnerId) -> Result<u64, DbError> {
+        const SQL: &str = "UPDATE idempotency SET beat = beat + 1 WHERE owner = $1 AND state = 'running'";
+        let owner = owner.clone();
+        self.write(Act::passing("renewing claims"), move |mut tx| {
+            async move {
+                Ok(on_tx!(tx, conn =>
+                    sqlx::query(SQL).bind(owner.as_str()).execute(conn).await.map(|result| result.rows_affected()))?)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn find_claim(&self, key: &ClaimKey) -> Result<Option<ClaimRow>, DbError> {
+        const SQL: &str = "SELECT payload_hash, state, media_id, owner, fence, beat, failure, failed_fence \
+            FROM idempotency WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3";
+        on_reader!(self, "reading a claim", conn => sqlx::query_as::<_, ClaimRow>(SQL)
+            .bind(key.account_id.as_str())
+            .bind(key.endpoint)
+            .bind(key.key.as_str())
+            .fetch_optional(conn))
+    }
+
+    async fn media_of(&self, row: &ClaimRow) -> Result<Option<Media>, DbError> {
+        match &row.media_id {
+            Some(id) => self.find_media(&MediaId::from_stored(id.clone())).await,
+            None => Ok(None),
+        }
+    }
+}

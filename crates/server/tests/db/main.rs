@@ -1,0 +1,6 @@
+//! The contract of the database: each story is written once and told on SQLite and, where `SOKU_TEST_POSTGRES_URL` names
+//! a server, on PostgreSQL.
+
+mod accounts;
+mod bed;
+mod claims;
