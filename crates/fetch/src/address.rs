@@ -13,6 +13,7 @@ pub use networks::{Networks, NetworksError};
 pub use tables::Tables;
 
 use crate::own::Own;
+pub(crate) use embedded::reached;
 use embedded::{Embedded, Wrapping};
 
 /// The ports that may be dialled on public addresses unless the operator says otherwise.
@@ -56,7 +57,10 @@ pub(crate) enum Verdict {
 /// What the judge says of one address and its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PortVerdict {
-    Dial(Verdict),
+    /// May be dialled as part of the public internet.
+    Public,
+    /// May be dialled as part of an allowed network.
+    Allowed,
     AddressNotPublic,
     PortBlocked,
 }
@@ -151,13 +155,12 @@ impl Policy {
 
     /// Judges an address together with its port: an allowed network opens every port but 0.
     pub(crate) fn judge_with_port(&self, own: &Own, address: SocketAddr) -> PortVerdict {
-        let verdict = self.judge(own, address);
-        let is_open = match verdict {
-            Verdict::Refused => return PortVerdict::AddressNotPublic,
-            Verdict::Allowed => address.port() != 0,
-            Verdict::Public => self.opens_port(address.port()),
-        };
-        if is_open { PortVerdict::Dial(verdict) } else { PortVerdict::PortBlocked }
+        match self.judge(own, address) {
+            Verdict::Refused => PortVerdict::AddressNotPublic,
+            Verdict::Allowed if address.port() != 0 => PortVerdict::Allowed,
+            Verdict::Public if self.opens_port(address.port()) => PortVerdict::Public,
+            Verdict::Allowed | Verdict::Public => PortVerdict::PortBlocked,
+        }
     }
 
     /// What the tables say, once no list has spoken.

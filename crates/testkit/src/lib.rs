@@ -2,10 +2,12 @@
 //!
 //! Everything listens on port 0, runs in parallel, and ends when it is dropped.
 
+pub mod dns;
 pub mod origin;
 pub mod samples;
 pub mod tls_origin;
 
+pub use dns::{DnsQuery, DnsReply, DnsServer, Transport};
 pub use origin::answer::Answer;
 pub use origin::request::Request;
 pub use origin::stream::SourceStream;
