@@ -1,1 +1,105 @@
-//! Not built yet.
+//! The log on stderr: text or JSON, ours at the chosen level, of other crates only warnings, and nothing at all from
+//! those that would write whole URLs (rule G1). What strangers wrote is escaped (rule G2).
+
+mod escape;
+mod fields;
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IsTerminal as _};
+
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry};
+
+use self::escape::EscapedJson;
+use self::fields::EscapedFields;
+
+/// The form of a log line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// For people; in colour on a terminal that likes it.
+    Text {
+        colour: bool,
+    },
+    Json,
+}
+
+/// Whether stderr is a terminal.
+#[must_use]
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Starts the log of this process on stderr. A second start changes nothing.
+pub fn start(form: Form, level: LevelFilter) {
+    let started = Registry::default().with(layer(form, level, io::stderr)).try_init();
+    if started.is_ok() {
+        std::panic::set_hook(Box::new(|panic| {
+            let at = panic.location().map(ToString::to_string).unwrap_or_default();
+            let words = panic.payload_as_str().unwrap_or("a panic without words");
+            tracing::error!(at, "Panicked: {words}");
+        }));
+    }
+}
+
+/// What is logged, how, and where to.
+fn layer<S, W>(form: Form, level: LevelFilter, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    match form {
+        Form::Text { colour } => tracing_subscriber::fmt::layer()
+            .with_ansi(colour)
+            .with_target(false)
+            .fmt_fields(EscapedFields { colour })
+            .with_writer(writer)
+            .with_filter(levels(level))
+            .boxed(),
+        Form::Json => tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .fmt_fields(JsonFields::new())
+            .with_writer(EscapedJson(writer))
+            .with_filter(levels(level))
+            .boxed(),
+    }
+}
+
+/// Ours at `level`; strangers' warnings at most; nothing from those that print whole URLs.
+fn levels(level: LevelFilter) -> Targets {
+    const OURS: [&str; 5] = ["soku", "soku_api", "soku_fetch", "soku_media", "soku_server"];
+    const TALKATIVE: [&str; 8] =
+        ["reqwest", "object_store", "hyper", "hyper_util", "h2", "hickory_proto", "hickory_resolver", "hickory_net"];
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(OURS.map(|target| (target, level)))
+        .with_targets(TALKATIVE.map(|target| (target, LevelFilter::OFF)))
+}
+
+/// An error with all its causes, in one line: `outer: inner: innermost`.
+pub struct Causes<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(formatter, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

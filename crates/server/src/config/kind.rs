@@ -1,0 +1,129 @@
+//! The kinds of values that settings have, and what each kind takes.
+
+pub(super) mod amount;
+pub(super) mod list;
+pub(super) mod place;
+
+use super::nearest::nearest;
+use super::problem::Unfit;
+use super::table::{Kind, Shape};
+
+/// `true` or `false`.
+pub(super) struct Flag();
+
+impl Shape for Flag {
+    fn noun(&self) -> &'static str {
+        "true|false"
+    }
+
+    fn is_bare(&self) -> bool {
+        true
+    }
+}
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn parse(&self, text: &str) -> Result<bool, Unfit> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(true),
+            "false" | "no" | "off" | "0" => Ok(false),
+            other => {
+                let unfit = Unfit::new("`true` or `false`");
+                Err(match nearest(other, ["true", "false"]) {
+                    Some(nearest) => unfit.nearest(nearest),
+                    None => unfit,
+                })
+            }
+        }
+    }
+}
+
+/// One of a closed list of words.
+pub(super) struct OneOf<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
+impl<T: Sync> Shape for OneOf<T> {
+    fn noun(&self) -> &'static str {
+        "WORD"
+    }
+}
+
+impl<T: Copy + Sync> Kind for OneOf<T> {
+    type Value = T;
+
+    fn parse(&self, text: &str) -> Result<T, Unfit> {
+        let lower = text.to_ascii_lowercase();
+        self.0.iter().find(|(word, _)| *word == lower).map(|(_, value)| *value).ok_or_else(|| {
+            let words: Vec<String> = self.0.iter().map(|(word, _)| format!("`{word}`")).collect();
+            let unfit = Unfit::new(format!("one of {}", words.join(", ")));
+            match nearest(text, self.0.iter().map(|(word, _)| *word)) {
+                Some(nearest) => unfit.nearest(nearest),
+                None => unfit,
+            }
+        })
+    }
+}
+
+/// What may stand between the parentheses of a `User-Agent`; empty is not set.
+pub(super) struct Contact();
+
+impl Shape for Contact {
+    fn noun(&self) -> &'static str {
+        "TEXT"
+    }
+}
+
+impl Kind for Contact {
+    type Value = Option<String>;
+
+    fn parse(&self, text: &str) -> Result<Option<String>, Unfit> {
+        let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !b"()\\".contains(&byte);
+        if text.bytes().all(is_plain) && text.len() <= 200 {
+            return Ok((!text.is_empty()).then(|| text.to_owned()));
+        }
+        let plain: String = text.chars().filter(|c| u8::try_from(*c).is_ok_and(is_plain)).take(200).collect();
+        Err(Unfit::new("at most 200 printable ASCII characters without parentheses and backslashes").nearest(plain))
+    }
+}
+
+/// The name of a region; empty is not set.
+pub(super) struct Region();
+
+impl Shape for Region {
+    fn noun(&self) -> &'static str {
+        "NAME"
+    }
+}
+
+impl Kind for Region {
+    type Value = Option<String>;
+
+    fn parse(&self, text: &str) -> Result<Option<String>, Unfit> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if text.chars().all(is_plain) {
+            Ok((!text.is_empty()).then(|| text.to_owned()))
+        } else {
+            Err(Unfit::new("letters, digits and `-`, such as `eu-central-1`"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_truth_is_read_in_its_usual_spellings() {
+        assert_eq!(Flag().parse("true"), Ok(true));
+        assert_eq!(Flag().parse("Off"), Ok(false));
+        assert_eq!(Flag().parse("flase").unwrap_err().nearest.as_deref(), Some("false"));
+        assert_eq!(Flag().parse("").unwrap_err().nearest, None);
+    }
+
+    #[test]
+    fn a_contact_cannot_end_the_comment_it_stands_in() {
+        assert_eq!(Contact().parse(""), Ok(None));
+        assert_eq!(Contact().parse("mailto:ops@example.com"), Ok(Some("mailto:ops@example.com".to_owned())));
+        assert_eq!(Contact().parse("me) evil/1.0 (\r\nx").unwrap_err().nearest.as_deref(), Some("me evil/1.0 x"));
+    }
+}

@@ -1,0 +1,93 @@
+//! What stands in the log, and what does not.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// A log kept in memory.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `work` logs.
+fn logged(form: Form, level: LevelFilter, work: impl FnOnce()) -> String {
+    let kept = Kept::default();
+    let writer = kept.clone();
+    let subscriber = Registry::default().with(layer(form, level, move || writer.clone()));
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = kept.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+const HOSTILE: &str = "a\nERROR forged\r\x1b[31m\u{9b}2J\u{202e}\u{2028}\x7f";
+
+#[test]
+fn a_newline_in_a_url_is_one_log_line() {
+    for form in [Form::Text { colour: false }, Form::Json] {
+        let log = logged(form, LevelFilter::INFO, || {
+            let span = tracing::info_span!("request", path = %HOSTILE);
+            let _inside = span.enter();
+            tracing::info!(url = %HOSTILE, quoted = HOSTILE, "Fetched `{HOSTILE}`");
+        });
+
+        assert_eq!(log.matches('\n').count(), 1, "{log:?}");
+        assert!(log.ends_with('\n'));
+        let unruly = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{2028}".contains(c));
+        assert!(!log.contains(unruly), "{log:?}");
+        assert!(log.contains("forged"), "{log:?}");
+    }
+}
+
+#[test]
+fn a_json_line_is_json_whatever_a_stranger_wrote() {
+    let log = logged(Form::Json, LevelFilter::INFO, || tracing::info!(url = %HOSTILE, "Fetched"));
+
+    let line: serde_json::Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(line["url"], HOSTILE);
+    assert_eq!(line["message"], "Fetched");
+    assert_eq!(line["level"], "INFO");
+}
+
+#[test]
+fn the_level_is_ours_and_talkative_crates_are_silent() {
+    let log = logged(Form::Text { colour: false }, LevelFilter::TRACE, || {
+        tracing::trace!(target: "soku_fetch::dial", "ours");
+        tracing::info!(target: "sqlx::query", "theirs");
+        tracing::warn!(target: "sqlx::query", "their warning");
+        for target_says in ["https://a.example/?signature=secret"] {
+            tracing::error!(target: "reqwest::connect", "{target_says}");
+            tracing::error!(target: "object_store::client", "{target_says}");
+            tracing::error!(target: "hyper::proto", "{target_says}");
+            tracing::error!(target: "hickory_resolver::lookup", "{target_says}");
+        }
+    });
+
+    let lines: Vec<&str> = log.lines().map(|line| line.split_once("  ").map_or(line, |(_, rest)| rest)).collect();
+    assert!(log.contains("ours") && log.contains("their warning"), "{lines:?}");
+    assert!(!log.contains("secret") && !log.contains("theirs"), "{lines:?}");
+}
+
+#[test]
+fn an_error_is_logged_with_its_causes() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("could not keep the file")]
+    struct Outer(#[source] io::Error);
+    let error = Outer(io::Error::other("disk on fire"));
+
+    let log = logged(Form::Text { colour: false }, LevelFilter::INFO, || {
+        tracing::error!(error = &error as &dyn Error, "Failed");
+    });
+
+    assert!(log.contains("Failed error=could not keep the file: disk on fire"), "{log}");
+    assert_eq!(Causes(&error).to_string(), "could not keep the file: disk on fire");
+}
