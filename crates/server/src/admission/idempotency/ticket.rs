@@ -1,0 +1,104 @@
+//! The right, and the duty, to make one import: whoever holds the ticket ends it, and all who wait hear how.
+
+use std::time::Instant;
+
+use soku_api::Reason;
+
+use super::flights::{Seat, Stage};
+use super::upkeep::Chore;
+use super::{Imports, Wish};
+use crate::clock::Timestamp;
+use crate::db::ClaimKey;
+use crate::failure::Failure;
+use crate::media::Media;
+
+/// How long a failure stays to be read by those who watch the claim from other processes.
+const TOLD_FOR_MS: i64 = 30_000;
+
+/// A claim held under a fencing number, renewed for as long as it is held. Dropped without an end (a panic, a task cut
+/// off), the claim is freed and who waits is told `interrupted`.
+pub struct Ticket {
+    imports: Imports,
+    wish: Wish,
+    fence: i64,
+    /// Taken at the end.
+    seat: Option<Seat>,
+    since: Instant,
+}
+
+impl Ticket {
+    pub(super) fn new(imports: Imports, wish: Wish, fence: i64, seat: Seat, since: Instant) -> Ticket {
+        Ticket { imports, wish, fence, seat: Some(seat), since }
+    }
+
+    /// The claim that [`crate::db::Db::record`] asks for.
+    #[must_use]
+    pub fn claim(&self) -> &ClaimKey {
+        &self.wish.claim
+    }
+
+    /// The fencing number that it asks for: where it is not the row's any more, another process has taken over.
+    #[must_use]
+    pub fn fence(&self) -> i64 {
+        self.fence
+    }
+
+    /// Until when the key answers with what is recorded at `now`.
+    #[must_use]
+    pub fn remembered_until(&self, now: Timestamp) -> Timestamp {
+        self.imports.shared.remembered_until(self.wish.source, now)
+    }
+
+    /// Whether the claim was not renewed for a whole lease, because the database was away or this process stood still:
+    /// others may have taken it over. Only recording decides.
+    #[must_use]
+    pub fn may_be_lost(&self) -> bool {
+        let shared = &self.imports.shared;
+        let renewed = shared.last_beat.get().map_or(self.since, |beat| beat.max(self.since));
+        renewed.elapsed() >= shared.settings.lease
+    }
+
+    /// Tells who waits on this process that the import is recorded; who waits elsewhere reads it from the row.
+    pub fn complete(mut self, media: &Media) {
+        if let Some(seat) = self.seat.take() {
+            seat.end(Stage::Made(media.clone()));
+        }
+    }
+
+    /// Frees the key, and tells all who wait why. Harmless after the claim was lost: nobody else's row is touched.
+    pub async fn fail(mut self, failure: Failure) {
+        if let Err(failure) = self.imports.end_in_failure(&self.wish.claim, self.fence, failure.clone()).await {
+            let (claim, fence) = (self.wish.claim.clone(), self.fence);
+            let _ = self.imports.later(Chore::End { claim, fence, failure, seat: None });
+        }
+        if let Some(seat) = self.seat.take() {
+            seat.end(Stage::Failed(failure));
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let Some(seat) = self.seat.take() else { return };
+        let (claim, fence, failure) = (self.wish.claim.clone(), self.fence, Failure::from(Reason::Interrupted));
+        let chore = Chore::End { claim, fence, failure: failure.clone(), seat: Some(seat) };
+        if let Some(Chore::End { seat: Some(seat), .. }) = self.imports.later(chore) {
+            seat.end(Stage::Failed(failure));
+        }
+    }
+}
+
+impl Imports {
+    /// Writes a failure into the claim's row. Gives it back where the database did not take it.
+    pub(super) async fn end_in_failure(&self, claim: &ClaimKey, fence: i64, failure: Failure) -> Result<(), Failure> {
+        let until = self.shared.clock.now().plus_ms(TOLD_FOR_MS);
+        match self.shared.db.fail(claim, fence, &failure, until).await {
+            Ok(_whether_it_was_still_ours) => Ok(()),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "Could not free the claim of a failed import; trying again");
+                Err(failure)
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What runs beside the imports: the heartbeat that renews their claims, the ends that could not be written at once,
+//! and the forgetting of what expired.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::flights::{Boarding, Seat, Stage};
+use super::{Imports, Wish};
+use crate::db::{ClaimAnswer, ClaimKey, DbError};
+use crate::failure::Failure;
+
+/// How often expired claims are forgotten, and how many at once.
+const PURGE_EVERY: Duration = Duration::from_mins(1);
+const PURGED_AT_ONCE: u32 = 500;
+/// How long to wait before a chore that failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// A write that must happen although nobody waits for it.
+pub(super) enum Chore {
+    /// An import came to nothing. The seat, where it is still held, is freed after the claim.
+    End { claim: ClaimKey, fence: i64, failure: Failure, seat: Option<Seat> },
+    /// A claim was won, and nothing was begun.
+    Release { claim: ClaimKey, fence: i64 },
+    /// It is not known whether a claim was won.
+    Disown { wish: Wish },
+}
+
+/// When the claims of this process were last renewed.
+#[derive(Default)]
+pub(super) struct LastBeat(Mutex<Option<Instant>>);
+
+impl LastBeat {
+    pub(super) fn get(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, at: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+}
+
+impl Imports {
+    /// Does all of it until `until`, which must come after the last import; frees then what this process still holds.
+    pub(super) async fn upkeep(&self, inbox: mpsc::UnboundedReceiver<Chore>, until: &CancellationToken) {
+        tokio::join!(self.beats(until), self.purges(until), self.chores(inbox, until));
+        if let Err(error) = self.shared.db.release_owner(&self.shared.owner).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "Could not free the claims of this process; they free themselves with their lease");
+        }
+    }
+
+    async fn beats(&self, until: &CancellationToken) {
+        let shared = &self.shared;
+        while pause(shared.settings.heartbeat, until).await {
+            if shared.flights.len() == 0 {
+                continue;
+            }
+            let asked = Instant::now();
+            match shared.db.beat(&shared.owner).await {
+                Ok(_renewed) => shared.last_beat.set(asked),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "Could not renew the running imports");
+                }
+            }
+        }
+    }
+
+    async fn purges(&self, until: &CancellationToken) {
+        while pause(PURGE_EVERY, until).await {
+            loop {
+                match self.shared.db.purge(self.shared.clock.now(), PURGED_AT_ONCE).await {
+                    Ok(forgotten) if forgotten >= u64::from(PURGED_AT_ONCE) => {}
+                    Ok(_all) => break,
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "Could not forget expired keys");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn chores(&self, mut inbox: mpsc::UnboundedReceiver<Chore>, until: &CancellationToken) {
+        let mut undone = Vec::new();
+        loop {
+            let todo = tokio::select! {
+                biased;
+                Some(chore) = inbox.recv() => vec![chore],
+                () = tokio::time::sleep(TRY_AGAIN), if !undone.is_empty() => std::mem::take(&mut undone),
+                () = until.cancelled() => break,
+            };
+            for chore in todo {
+                undone.extend(self.try_chore(chore).await);
+            }
+        }
+        inbox.close();
+        while let Ok(chore) = inbox.try_recv() {
+            undone.push(chore);
+        }
+        for chore in undone {
+            self.try_chore(chore).await;
+        }
+    }
+
+    /// Tries it once, and gives it back where the database did not take it.
+    async fn try_chore(&self, chore: Chore) -> Option<Chore> {
+        match chore {
+            Chore::End { claim, fence, failure, seat } => {
+                let ended = self.end_in_failure(&claim, fence, failure.clone()).await;
+                if let Some(seat) = seat {
+                    seat.end(Stage::Failed(failure));
+                }
+                ended.err().map(|failure| Chore::End { claim, fence, failure, seat: None })
+            }
+            Chore::Release { claim, fence } => {
+                let released = self.shared.db.release(&claim, fence).await;
+                released.is_err().then_some(Chore::Release { claim, fence })
+            }
+            Chore::Disown { wish } => match self.disown(&wish).await {
+                Ok(()) => None,
+                Err(_still_away) => Some(Chore::Disown { wish }),
+            },
+        }
+    }
+
+    /// Frees the claim of `wish` if it is this process's and nobody here knows of it.
+    async fn disown(&self, wish: &Wish) -> Result<(), DbError> {
+        let shared = &self.shared;
+        // Whoever has the seat meanwhile has dealt with it.
+        let Boarding::First(_seat) = shared.flights.board(&wish.claim, wish.payload) else { return Ok(()) };
+        match shared.db.claim(&self.request(wish)).await? {
+            ClaimAnswer::Won { fence } => shared.db.release(&wish.claim, fence).await.map(drop),
+            ClaimAnswer::Running { owner, fence, .. } if owner == shared.owner => {
+                shared.db.release(&wish.claim, fence).await.map(drop)
+            }
+            ClaimAnswer::Running { .. } | ClaimAnswer::Done { .. } => Ok(()),
+        }
+    }
+}
+
+/// Sleeps for `period`; false where `until` came first.
+async fn pause(period: Duration, until: &CancellationToken) -> bool {
+    tokio::select! {
+        () = until.cancelled() => false,
+        () = tokio::time::sleep(period) => true,
+    }
+}
