@@ -3,15 +3,37 @@
 //! The one place that opens outgoing sockets for URLs of strangers: every address is judged where it is dialled.
 
 mod address;
+mod body;
+mod cookies;
+mod decode;
 mod dial;
+mod download;
+mod error;
+mod fetcher;
+mod follow;
+mod head;
+mod limits;
 mod names;
 mod own;
+mod pace;
+mod progress;
+mod request;
 mod resolve;
+mod resume;
+mod retry;
+mod spool;
 mod tls;
 mod url;
+mod verdict;
 
 pub use crate::url::{LocationRefused, MAX_URL_BYTES, SourceUrl, UrlRefused};
 pub use address::{DEFAULT_PORTS, Networks, NetworksError, Policy, PolicyError, Tables};
 pub use dial::{DialError, DialSettings, Dialer, DialerError};
+pub use error::{Cause, FetchError};
+pub use fetcher::{FetchJob, Fetched, Fetcher};
+pub use limits::Limits;
+pub use progress::Progress;
 pub use resolve::DnsFailure;
+pub use spool::Spooled;
 pub use tls::RootsError;
+pub use verdict::{ContentRefused, FirstBytes, HEAD_BYTES, Verdict};

@@ -1,0 +1,160 @@
+//! Undoing the one content coding that a source may send although it was asked for none.
+
+use std::io;
+
+use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, Chain};
+
+use crate::error::FetchError;
+
+/// RFC 9659: the largest window that zstd may have as a content coding, 8 MiB, as a power of two.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// A content coding that means something to us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Coding {
+    Identity,
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+impl Coding {
+    /// Reads the header: `identity`, `aws-chunked`, charsets and whatever else uploaders write there mean nothing.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Coding, FetchError> {
+        let mut found = Coding::Identity;
+        for token in headers.get_all(CONTENT_ENCODING).iter().flat_map(|v| v.as_bytes().split(|&byte| byte == b',')) {
+            let coding = match token.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"gzip" | b"x-gzip" => Coding::Gzip,
+                b"deflate" => Coding::Deflate,
+                b"br" => Coding::Brotli,
+                b"zstd" => Coding::Zstd,
+                _ => continue,
+            };
+            if found != Coding::Identity {
+                return Err(FetchError::UnsupportedEncoding);
+            }
+            found = coding;
+        }
+        Ok(found)
+    }
+}
+
+/// The decoded bytes of a coded reader, which stays in reach for its counters.
+pub(crate) enum Decoded<R> {
+    Identity(R),
+    Gzip(Box<GzipDecoder<R>>),
+    Zlib(Box<ZlibDecoder<Peeked<R>>>),
+    Deflate(Box<DeflateDecoder<Peeked<R>>>),
+    Brotli(Box<BrotliDecoder<R>>),
+    Zstd(Box<ZstdDecoder<R>>),
+}
+
+type Peeked<R> = Chain<io::Cursor<Vec<u8>>, R>;
+
+impl<R: AsyncBufRead + Unpin> Decoded<R> {
+    /// Prepares the decoder; a coding over no bytes at all is no bytes at all.
+    pub(crate) async fn new(coding: Coding, reader: R) -> Result<Decoded<R>, FetchError> {
+        Decoded::prepare(coding, reader).await.map_err(reading_error)
+    }
+
+    async fn prepare(coding: Coding, mut reader: R) -> io::Result<Decoded<R>> {
+        if coding == Coding::Identity || reader.fill_buf().await?.is_empty() {
+            return Ok(Decoded::Identity(reader));
+        }
+        Ok(match coding {
+            Coding::Identity => Decoded::Identity(reader),
+            Coding::Gzip => {
+                let mut decoder = GzipDecoder::new(reader);
+                decoder.multiple_members(true);
+                Decoded::Gzip(Box::new(decoder))
+            }
+            Coding::Deflate => {
+                let mut start = Vec::with_capacity(2);
+                while start.len() < 2 && (&mut reader).take(1).read_buf(&mut start).await? > 0 {}
+                // The standard means zlib; some servers have always sent the bare stream.
+                let zlib = matches!(start[..], [a, b] if a & 0x0f == 8 && u16::from_be_bytes([a, b]) % 31 == 0);
+                let reader = io::Cursor::new(start).chain(reader);
+                if zlib {
+                    Decoded::Zlib(Box::new(ZlibDecoder::new(reader)))
+                } else {
+                    Decoded::Deflate(Box::new(DeflateDecoder::new(reader)))
+                }
+            }
+            Coding::Brotli => Decoded::Brotli(Box::new(BrotliDecoder::new(reader))),
+            Coding::Zstd => {
+                let window = [DParameter::window_log_max(ZSTD_WINDOW_LOG)];
+                let mut decoder = ZstdDecoder::with_params(reader, &window);
+                decoder.multiple_members(true);
+                Decoded::Zstd(Box::new(decoder))
+            }
+        })
+    }
+
+    /// The coded reader.
+    pub(crate) fn coded(&self) -> &R {
+        match self {
+            Decoded::Identity(reader) => reader,
+            Decoded::Gzip(decoder) => decoder.get_ref(),
+            Decoded::Zlib(decoder) => decoder.get_ref().get_ref().1,
+            Decoded::Deflate(decoder) => decoder.get_ref().get_ref().1,
+            Decoded::Brotli(decoder) => decoder.get_ref(),
+            Decoded::Zstd(decoder) => decoder.get_ref(),
+        }
+    }
+
+    fn coded_mut(&mut self) -> &mut R {
+        match self {
+            Decoded::Identity(reader) => reader,
+            Decoded::Gzip(decoder) => decoder.get_mut(),
+            Decoded::Zlib(decoder) => decoder.get_mut().get_mut().1,
+            Decoded::Deflate(decoder) => decoder.get_mut().get_mut().1,
+            Decoded::Brotli(decoder) => decoder.get_mut(),
+            Decoded::Zstd(decoder) => decoder.get_mut(),
+        }
+    }
+
+    /// Appends up to so many decoded bytes; 0 is the end of both the coded stream and the body that carries it.
+    pub(crate) async fn read(&mut self, into: &mut Vec<u8>, most: usize) -> Result<usize, FetchError> {
+        let mut target = bytes::BufMut::limit(into, most);
+        let read = match self {
+            Decoded::Identity(reader) => reader.read_buf(&mut target).await,
+            Decoded::Gzip(decoder) => decoder.read_buf(&mut target).await,
+            Decoded::Zlib(decoder) => decoder.read_buf(&mut target).await,
+            Decoded::Deflate(decoder) => decoder.read_buf(&mut target).await,
+            Decoded::Brotli(decoder) => decoder.read_buf(&mut target).await,
+            Decoded::Zstd(decoder) => decoder.read_buf(&mut target).await,
+        };
+        match read.map_err(reading_error)? {
+            0 => self.drain().await.map(|()| 0),
+            read => Ok(read),
+        }
+    }
+
+    /// A coded stream may end before its body does; a body that is then cut was cut all the same.
+    async fn drain(&mut self) -> Result<(), FetchError> {
+        let reader = self.coded_mut();
+        loop {
+            let length = reader.fill_buf().await.map_err(reading_error)?.len();
+            if length == 0 {
+                return Ok(());
+            }
+            reader.consume(length);
+        }
+    }
+}
+
+/// An error is either the wire's own, or the decoder's opinion of what the wire brought.
+fn reading_error(error: io::Error) -> FetchError {
+    match FetchError::unwrap_io(error) {
+        Ok(ours) => ours,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => FetchError::Truncated(Some(error.into())),
+        Err(error) => {
+            FetchError::BadResponse { what: "a content coding that cannot be undone", source: Some(error.into()) }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The body that is being collected over one or more tries: which version of it, how far, and whether it is wanted.
+
+use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use http::{HeaderMap, StatusCode};
+
+use crate::body::WireBody;
+use crate::cookies::Cookies;
+use crate::decode::{Coding, Decoded};
+use crate::error::FetchError;
+use crate::fetcher::{FetchJob, Fetched};
+use crate::follow::Road;
+use crate::limits::Limits;
+use crate::request::{Answer, AnswerBody};
+use crate::resume::Version;
+use crate::retry::{Failed, source_status};
+use crate::spool::{Spool, check_room};
+use crate::url::SourceUrl;
+use crate::verdict::{ContentRefused, FirstBytes, HEAD_BYTES};
+
+/// The body so far.
+pub(crate) struct Download<'a> {
+    job: FetchJob<'a>,
+    limits: &'a Limits,
+    spool: Spool,
+    source: Option<Source>,
+    /// Coded bytes of this version that came over the wire.
+    reached: u64,
+    /// Decoded bytes of it.
+    decoded: u64,
+    wanted: bool,
+}
+
+/// The answer that the body began with.
+struct Source {
+    url: SourceUrl,
+    version: Version,
+    coding: Coding,
+    content_type: Option<Vec<u8>>,
+    content_disposition: Option<Vec<u8>>,
+}
+
+impl<'a> Download<'a> {
+    pub(crate) fn new(job: FetchJob<'a>, limits: &'a Limits) -> Download<'a> {
+        let spool = Spool::new(job.spool.clone(), limits.min_free_bytes);
+        Download { job, limits, spool, source: None, reached: 0, decoded: 0, wanted: false }
+    }
+
+    /// How many bytes of the body came over the wire.
+    pub(crate) fn reached(&self) -> u64 {
+        self.reached
+    }
+
+    /// One try: asks for the whole body, or for the rest of it where that is safe, and collects what comes.
+    pub(crate) async fn go_on(&mut self, road: &Road<'_>, cookies: &mut Cookies) -> Result<(), Failed> {
+        let rest = self.source.as_ref().filter(|source| source.coding == Coding::Identity);
+        let rest = rest.and_then(|source| source.version.rest(self.reached));
+        let (url, answer) = road.follow(self.job.url, cookies, rest.as_ref()).await?;
+        match (answer.status, rest) {
+            (StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION, _) => self.begin(url, answer).await,
+            (StatusCode::PARTIAL_CONTENT, Some(_)) => self.resume(answer).await,
+            (StatusCode::PARTIAL_CONTENT, None) => Err(FetchError::bad_response("a part that nobody asked for").into()),
+            (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => {
+                self.source = None;
+                Err(Failed::again(source_status(answer.status, &answer.headers, answer.answered_at())))
+            }
+            _ => Err(source_status(answer.status, &answer.headers, answer.answered_at()).into()),
+        }
+    }
+
+    /// The whole body begins, for the first time or anew.
+    async fn begin(&mut self, url: SourceUrl, answer: Answer) -> Result<(), Failed> {
+        let headers = &answer.headers;
+        let length = declared_length(headers)?;
+        let coding = Coding::of(headers)?;
+        if length.is_some_and(|length| length > self.limits.max_bytes) {
+            return Err(FetchError::TooLarge { limit_bytes: self.limits.max_bytes }.into());
+        }
+        if let (Some(length), Some(directory)) = (length, self.job.spool.parent()) {
+            check_room(directory, length, self.limits.min_free_bytes)?;
+        }
+        self.spool.start_over().await?;
+        (self.reached, self.decoded, self.wanted) = (0, 0, false);
+        if let Some(progress) = self.job.progress {
+            progress.set_received(0);
+            progress.set_expected(length);
+        }
+        self.source = Some(Source {
+            url,
+            version: Version::of(headers, length, answer.date),
+            coding,
+            content_type: bytes_of(headers, CONTENT_TYPE),
+            content_disposition: bytes_of(headers, CONTENT_DISPOSITION),
+        });
+        self.collect(answer.body, length, coding).await?;
+        Ok(())
+    }
+
+    /// A part comes that was asked for; if it is not the very rest of this body, the body starts over.
+    async fn resume(&mut self, answer: Answer) -> Result<(), Failed> {
+        let source = self.source.as_mut().expect("a rest is asked for only of a body that began");
+        let part = match (source.version.part(&answer.headers, self.reached), Coding::of(&answer.headers)) {
+            (Ok(part), Ok(Coding::Identity)) => part,
+            (Err(what), _) => {
+                self.source = None;
+                return Err(Failed::again(FetchError::bad_response(what)));
+            }
+            (Ok(_), _) => {
+                self.source = None;
+                return Err(Failed::again(FetchError::bad_response("a part with a content coding")));
+            }
+        };
+        if part.total > self.limits.max_bytes {
+            return Err(FetchError::TooLarge { limit_bytes: self.limits.max_bytes }.into());
+        }
+        if let Some(progress) = self.job.progress {
+            progress.set_expected(Some(part.total));
+        }
+        self.collect(answer.body, Some(part.length), Coding::Identity).await?;
+        if self.reached < part.total { Err(FetchError::Truncated(None).into()) } else { Ok(()) }
+    }
+
+    /// Reads one answer's body to its end, and asks whether it is wanted as soon as that can be told.
+    async fn collect(&mut self, body: AnswerBody, length: Option<u64>, coding: Coding) -> Result<(), FetchError> {
+        let before = self.reached;
+        let wire = WireBody::new(body, length, before, self.limits);
+        let mut decoded = Decoded::new(coding, wire).await?;
+        loop {
+            let most = self.spool.room();
+            let read = decoded.read(self.spool.block(), most).await;
+            self.reached = before + decoded.coded().received();
+            if let Some(progress) = self.job.progress {
+                progress.set_received(self.reached);
+            }
+            let read = read?;
+            self.decoded += read as u64;
+            self.check_decoded(coding, before + decoded.coded().taken())?;
+            if !self.wanted && (read == 0 || self.decoded > HEAD_BYTES as u64) {
+                self.ask_whether_wanted()?;
+            }
+            if read == 0 {
+                return Ok(());
+            }
+            if self.spool.is_full() {
+                self.spool.write_block().await?;
+            }
+        }
+    }
+
+    fn check_decoded(&self, coding: Coding, taken: u64) -> Result<(), FetchError> {
+        if self.decoded > self.limits.max_bytes {
+            return Err(FetchError::TooLarge { limit_bytes: self.limits.max_bytes });
+        }
+        let free = self.limits.ratio_free_bytes;
+        if coding != Coding::Identity && self.decoded > free && self.decoded / self.limits.ratio > taken {
+            return Err(FetchError::CompressionRatio { ratio: self.limits.ratio });
+        }
+        Ok(())
+    }
+
+    /// Everything so far is in the spool's first block.
+    fn ask_whether_wanted(&mut self) -> Result<(), FetchError> {
+        if self.decoded == 0 {
+            let detected_type = "application/x-empty".to_owned();
+            return Err(FetchError::ContentRefused(ContentRefused { detected_type }));
+        }
+        let block = &*self.spool.block();
+        let first_bytes = FirstBytes {
+            head: &block[..block.len().min(HEAD_BYTES)],
+            content_type: self.source.as_ref().and_then(|source| source.content_type.as_deref()),
+            complete: block.len() <= HEAD_BYTES,
+        };
+        (self.job.verdict)(&first_bytes).map_err(FetchError::ContentRefused)?;
+        self.wanted = true;
+        Ok(())
+    }
+
+    /// The body will not be whole: removes what there is of it.
+    pub(crate) async fn discard(self) {
+        self.spool.discard().await;
+    }
+
+    /// The body is whole.
+    pub(crate) async fn finish(self) -> Result<Fetched, FetchError> {
+        let source = self.source.expect("a body that is whole began");
+        Ok(Fetched {
+            spooled: self.spool.finish().await?,
+            final_url: source.url,
+            content_type: source.content_type,
+            content_disposition: source.content_disposition,
+        })
+    }
+}
+
+/// The length that the framing declares. Chunks win over a length; any other transfer coding cannot be undone.
+fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, FetchError> {
+    let codings: Vec<Vec<u8>> = headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .map(|token| token.trim_ascii().to_ascii_lowercase())
+        .filter(|token| !token.is_empty() && token != b"identity")
+        .collect();
+    match codings.as_slice() {
+        [] => {
+            // hyper refuses lengths that differ, so the first of the list speaks for all.
+            let first = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.split(',').next());
+            Ok(first.and_then(|length| length.trim().parse().ok()))
+        }
+        [only] if only == b"chunked" => Ok(None),
+        _ => Err(FetchError::UnsupportedEncoding),
+    }
+}
+
+fn bytes_of(headers: &HeaderMap, name: HeaderName) -> Option<Vec<u8>> {
+    headers.get(name).map(|value| value.as_bytes().to_vec())
+}

@@ -1,0 +1,97 @@
+//! One fetch: try after try, until the whole body is in the spool or there is no point in another.
+
+use std::path::PathBuf;
+
+use http::HeaderValue;
+use tokio::time::timeout;
+
+use crate::cookies::Cookies;
+use crate::dial::Dialer;
+use crate::download::Download;
+use crate::error::FetchError;
+use crate::follow::Road;
+use crate::limits::Limits;
+use crate::progress::Progress;
+use crate::retry::Tries;
+use crate::spool::{Spooled, check_room};
+use crate::url::SourceUrl;
+use crate::verdict::Verdict;
+
+/// Downloads what strangers' URLs lead to, within limits.
+pub struct Fetcher {
+    dialer: Dialer,
+    limits: Limits,
+    user_agent: HeaderValue,
+}
+
+/// One file to fetch.
+#[derive(Clone)]
+pub struct FetchJob<'a> {
+    /// Where it is.
+    pub url: &'a SourceUrl,
+    /// The file to create; its directory exists, the file does not.
+    pub spool: PathBuf,
+    /// Whether the content is wanted, decided on its first bytes.
+    pub verdict: &'a Verdict,
+    /// Where to say how far it is.
+    pub progress: Option<&'a Progress>,
+}
+
+/// A file that was fetched whole.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Its bytes.
+    pub spooled: Spooled,
+    /// The URL that they came from, after redirects.
+    pub final_url: SourceUrl,
+    /// The source's `Content-Type`, as sent.
+    pub content_type: Option<Vec<u8>>,
+    /// The source's `Content-Disposition`, as sent.
+    pub content_disposition: Option<Vec<u8>>,
+}
+
+impl Fetcher {
+    /// A fetcher that introduces itself as `user_agent`; what no header may carry in it is left out.
+    pub fn new(dialer: Dialer, limits: Limits, user_agent: String) -> Fetcher {
+        let printable: String = user_agent.chars().filter(|c| matches!(c, ' '..='~')).collect();
+        let user_agent = HeaderValue::from_str(&printable).expect("printable ASCII is a header value");
+        Fetcher { dialer, limits, user_agent }
+    }
+
+    /// The limits that every fetch keeps to.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Fetches one file. Dropping the future ends it, closes its connection and leaves no file.
+    pub async fn fetch(&self, job: FetchJob<'_>) -> Result<Fetched, FetchError> {
+        if let Some(directory) = job.spool.parent() {
+            check_room(directory, 0, self.limits.min_free_bytes)?;
+        }
+        let url = job.url;
+        let mut download = Download::new(job, &self.limits);
+        match timeout(self.limits.total_timeout, self.try_until_whole(url, &mut download)).await {
+            Ok(Ok(())) => download.finish().await,
+            Ok(Err(error)) => {
+                download.discard().await;
+                Err(error)
+            }
+            Err(_) => {
+                download.discard().await;
+                Err(FetchError::FetchTimeout)
+            }
+        }
+    }
+
+    async fn try_until_whole(&self, url: &SourceUrl, download: &mut Download<'_>) -> Result<(), FetchError> {
+        let road = Road { dialer: &self.dialer, limits: &self.limits, user_agent: &self.user_agent };
+        let mut cookies = Cookies::default();
+        let mut tries = Tries::new(&self.limits);
+        loop {
+            let Err(failed) = download.go_on(&road, &mut cookies).await else { return Ok(()) };
+            tracing::debug!(url = %url, reached = download.reached(), error = %failed.error, "A try brought no file");
+            let pause = tries.after(failed, download.reached())?;
+            tokio::time::sleep(pause).await;
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! From the requested URL to the answer that is none of the five redirects, one hop at a time.
+//!
+//! Every hop is dialled and judged as if it were the first, with a connection of its own; no body of a redirect is read.
+
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+
+use crate::cookies::Cookies;
+use crate::dial::Dialer;
+use crate::error::FetchError;
+use crate::limits::Limits;
+use crate::request::{Answer, Asking, send};
+use crate::resume::Rest;
+use crate::url::SourceUrl;
+
+/// What every request of a fetch is made with.
+pub(crate) struct Road<'a> {
+    pub(crate) dialer: &'a Dialer,
+    pub(crate) limits: &'a Limits,
+    pub(crate) user_agent: &'a HeaderValue,
+}
+
+impl Road<'_> {
+    /// Asks and follows until something other than a redirect comes, and says from where it came.
+    pub(crate) async fn follow(
+        &self,
+        requested: &SourceUrl,
+        cookies: &mut Cookies,
+        rest: Option<&Rest>,
+    ) -> Result<(SourceUrl, Answer), FetchError> {
+        let mut url = requested.clone();
+        for _ in 0..=self.limits.max_redirects {
+            let connection = self.dialer.dial(&url).await?;
+            let asking = Asking { user_agent: self.user_agent, cookie: cookies.header_for(&url), rest };
+            let answer = send(connection, &url, asking, self.limits).await?;
+            cookies.learn(&url, &answer.headers, answer.answered_at());
+            if !is_redirect(answer.status) {
+                return Ok((url, answer));
+            }
+            url = next_hop(&url, &answer)?;
+        }
+        Err(FetchError::TooManyRedirects)
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn next_hop(url: &SourceUrl, answer: &Answer) -> Result<SourceUrl, FetchError> {
+    let mut locations = answer.headers.get_all(LOCATION).iter();
+    match (locations.next(), locations.next()) {
+        (Some(location), None) => Ok(url.join(location.as_bytes())?),
+        (None, _) => Err(FetchError::bad_response("a redirect without Location")),
+        (Some(_), Some(_)) => Err(FetchError::bad_response("a redirect with two Locations")),
+    }
+}

@@ -1,0 +1,4 @@
+//! Whole fetches from raw loopback sources.
+
+mod bed;
+mod smoke;
