@@ -1,0 +1,162 @@
+//! The data directory: its layout, whose it is, and the lock that lets one `serve` work in it.
+//!
+//! ```text
+//! soku-data      says that the directory is ours, and its layout's version     serve.lock   held by the one `serve`
+//! spool/<owner>/ one locked room for each process (`room.rs`)                  media/<2 hex>/<id>   the objects
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::sync::sync_dir;
+
+const MARKER: &str = "soku-data";
+const MARKER_HEAD: &str = "soku data directory, layout ";
+const LAYOUT: u32 = 1;
+
+/// A directory that is ours, with its layout in place.
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    root: PathBuf,
+}
+
+/// Why a directory cannot be the data directory.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    #[error("the data directory `{path}` belongs to something else (it holds `{found}`): name an empty directory")]
+    NotOurs { path: PathBuf, found: String },
+    #[error("the data directory `{path}` was made by a newer soku: this one knows layout {LAYOUT}, it says `{found}`")]
+    Newer { path: PathBuf, found: String },
+    #[error(
+        "the data directory `{path}` is in use by another `soku serve`{process}: stop it, or name another directory"
+    )]
+    Served { path: PathBuf, process: String },
+    #[error("could not {operation} `{path}`")]
+    Io { operation: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl DataDir {
+    /// Takes a directory as the data directory: makes it where it is missing, checks that it is ours or empty, and
+    /// puts the layout in place, durably. Any number of processes may do so at once.
+    ///
+    /// # Errors
+    /// See [`DataDirError`]: each names the directory.
+    pub fn prepare(path: &Path) -> Result<DataDir, DataDirError> {
+        let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+        make_private_dir(path)?;
+        for made in missing {
+            let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            sync_dir(parent).map_err(failed("sync", parent))?;
+        }
+        let root = fs::canonicalize(path).map_err(failed("find", path))?;
+        match fs::read_to_string(root.join(MARKER)) {
+            Ok(text) => check_marker(&root, &text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                refuse_strangers(&root)?;
+                write_marker(&root)?;
+            }
+            Err(error) => return Err(failed("read", &root.join(MARKER))(error)),
+        }
+        let data = DataDir { root };
+        make_private_dir(&data.spool())?;
+        sync_dir(&data.root).map_err(failed("sync", &data.root))?;
+        Ok(data)
+    }
+
+    /// The directory itself, absolute.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn spool(&self) -> PathBuf {
+        self.root.join("spool")
+    }
+
+    pub(super) fn media(&self) -> PathBuf {
+        self.root.join("media")
+    }
+}
+
+/// Held by the one `serve` of a data directory; dropping it, or dying, lets the next one in.
+#[derive(Debug)]
+pub struct ServeLock {
+    _file: File,
+}
+
+impl ServeLock {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// [`DataDirError::Served`] where another process holds it, with its number if it can be read.
+    pub fn take(data: &DataDir) -> Result<ServeLock, DataDirError> {
+        let path = data.root.join("serve.lock");
+        let mut file = open_lock(&path).map_err(failed("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let known = file.read_to_string(&mut holder).is_ok() && holder.trim().parse::<u32>().is_ok();
+                let process = if known { format!(" (process {})", holder.trim()) } else { String::new() };
+                return Err(DataDirError::Served { path: data.root.clone(), process });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
+        }
+        let number = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        number.map_err(failed("write", &path))?;
+        Ok(ServeLock { _file: file })
+    }
+}
+
+/// Opens a file that exists to be locked.
+pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Makes a directory and its parents, for this user alone; one that is there stays as it is.
+fn make_private_dir(path: &Path) -> Result<(), DataDirError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the directory", path))
+}
+
+fn check_marker(root: &Path, text: &str) -> Result<(), DataDirError> {
+    let first = text.lines().next().unwrap_or_default();
+    match first.strip_prefix(MARKER_HEAD).map(str::parse) {
+        Some(Ok(layout)) if (1..=LAYOUT).contains(&layout) => Ok(()),
+        Some(_) => Err(DataDirError::Newer { path: root.to_owned(), found: first.to_owned() }),
+        None => Err(DataDirError::NotOurs { path: root.to_owned(), found: MARKER.to_owned() }),
+    }
+}
+
+/// A directory without our mark is taken only if it holds nothing but what may stand there before the first start.
+fn refuse_strangers(root: &Path) -> Result<(), DataDirError> {
+    for entry in fs::read_dir(root).map_err(failed("list", root))? {
+        let name = entry.map_err(failed("list", root))?.file_name();
+        let name = name.to_string_lossy();
+        let expected = name.starts_with('.') || ["soku.toml", "lost+found", MARKER].contains(&name.as_ref());
+        // Another process may be preparing the same directory at this moment: what it makes after its mark is ours.
+        if !expected && !root.join(MARKER).exists() {
+            return Err(DataDirError::NotOurs { path: root.to_owned(), found: name.into_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// Whole or not at all: a mark that a crash cut short would lock the operator out.
+fn write_marker(root: &Path) -> Result<(), DataDirError> {
+    let draft = root.join(format!(".{MARKER}.{}", std::process::id()));
+    let write = || {
+        let mut file = open_lock(&draft)?;
+        file.set_len(0)?;
+        writeln!(file, "{MARKER_HEAD}{LAYOUT}")?;
+        file.sync_all()?;
+        fs::rename(&draft, root.join(MARKER))
+    };
+    write().map_err(failed("write", &root.join(MARKER)))
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+    let path = path.to_owned();
+    move |source| DataDirError::Io { operation, path, source }
+}
