@@ -33,10 +33,10 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// An allow list that covers a whole address family would switch the judge off.
-    #[error("`{entry}` in the list of allowed networks allows everything: name the networks that are meant")]
+    #[error("the list of allowed networks covers `{network}`, which is everything: name the networks that are meant")]
     AllowsEverything {
-        /// The entry as it was understood.
-        entry: String,
+        /// The whole address family.
+        network: String,
     },
     /// Port 0 is no port that anything listens on.
     #[error("port 0 cannot be dialled: leave it out of the list of allowed ports")]
@@ -80,7 +80,7 @@ impl Policy {
         tables: Tables,
     ) -> Result<Policy, PolicyError> {
         if let Some(everything) = allow.everything() {
-            return Err(PolicyError::AllowsEverything { entry: everything.to_string() });
+            return Err(PolicyError::AllowsEverything { network: everything.to_string() });
         }
         if allow_ports.contains(&0) {
             return Err(PolicyError::PortZero);

@@ -66,6 +66,9 @@ fn system_roots() -> Result<RootCertStore, RootsError> {
     let mut found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
     if !roots.is_empty() {
+        for error in found.errors {
+            tracing::warn!(%error, "Some of the system's trusted certificates could not be read");
+        }
         return Ok(roots);
     }
     if !found.errors.is_empty() {

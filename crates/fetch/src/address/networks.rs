@@ -61,9 +61,9 @@ impl Networks {
         self.0.contains(&IpNet::from(address))
     }
 
-    /// The first entry that covers a whole address family.
-    pub(super) fn everything(&self) -> Option<&IpNet> {
-        self.0.iter().find(|network| network.prefix_len() == 0)
+    /// The address family that the list covers whole, by one entry or by several.
+    pub(super) fn everything(&self) -> Option<IpNet> {
+        IpNet::aggregate(&self.0).into_iter().find(|network| network.prefix_len() == 0)
     }
 }
 

@@ -16,7 +16,7 @@ use hickory_resolver::system_conf::parse_resolv_conf;
 
 use super::hosts::Hosts;
 
-const REREAD_AFTER: Duration = Duration::from_secs(60);
+pub(super) const REREAD_AFTER: Duration = Duration::from_secs(60);
 
 /// Answers that are kept, at most.
 const CACHE_SIZE: u64 = 1_024;
@@ -118,8 +118,6 @@ impl System {
     }
 }
 
-pub(super) const MINUTE: Duration = REREAD_AFTER;
-
 fn stamp_of(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
@@ -150,7 +148,7 @@ fn client_of(settings: &ResolverSettings) -> Result<TokioResolver, NetError> {
 }
 
 /// The servers of resolv.conf; without any, the one on this machine, as the C library does it.
-fn system_servers(resolv_conf: &Path) -> Vec<NameServerConfig> {
+pub(super) fn system_servers(resolv_conf: &Path) -> Vec<NameServerConfig> {
     let listed = fs::read(resolv_conf).ok().and_then(|text| parse_resolv_conf(text).ok());
     match listed {
         Some((config, _)) if !config.name_servers().is_empty() => config.name_servers().to_vec(),

@@ -51,7 +51,7 @@ fn host_bits_stop_the_start_and_the_network_that_may_be_meant_is_named() {
 
 #[test]
 fn allowing_everything_is_refused() {
-    for everything in ["0.0.0.0/0", "::/0", "10.0.0.0/8, ::/0", "::ffff:0:0/96"] {
+    for everything in ["0.0.0.0/0", "::/0", "10.0.0.0/8, ::/0", "::ffff:0:0/96", "0.0.0.0/1, 128.0.0.0/1"] {
         let error = Policy::new(networks(everything), Networks::default(), vec![80]).unwrap_err();
 
         assert!(matches!(error, PolicyError::AllowsEverything { .. }), "{everything}: {error}");
