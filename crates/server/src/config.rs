@@ -8,6 +8,7 @@ mod document;
 mod kind;
 mod layers;
 mod nearest;
+mod pieces;
 mod print;
 mod problem;
 mod secret;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use soku_fetch::Networks;
+use tracing::level_filters::LevelFilter;
 
 pub use document::DEFAULT_DOCUMENT;
 pub use layers::{Environment, Flags, Layers};
@@ -40,7 +42,7 @@ pub struct Config {
     pub trusted_proxies: Networks,
     pub database: DatabaseConfig,
     pub storage: StorageConfig,
-    /// From the `AWS_` variables; no setting, so that no file holds them.
+    /// From the `AWS_` variables: no setting, so that no file of ours holds them.
     pub s3_credentials: Option<S3Credentials>,
     pub fetch: FetchConfig,
     pub downloads: DownloadsConfig,
@@ -61,6 +63,14 @@ pub struct Loaded {
     pub layers: Layers,
 }
 
+impl Loaded {
+    /// The log level that somebody chose, if somebody did.
+    #[must_use]
+    pub fn chosen_log_level(&self) -> Option<LevelFilter> {
+        (self.layers.get("log.level").origin != Origin::Default).then(|| self.config.log_level())
+    }
+}
+
 impl Config {
     /// Reads all sources and checks the whole; reports everything that is wrong at once.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
@@ -68,18 +78,14 @@ impl Config {
         let mut reading = layers::Reading { layers: &layers, problems: Vec::new() };
         let config = Config::read(&mut reading);
         problems.append(&mut reading.problems);
-        match config {
-            Some(mut config) => {
-                config.s3_credentials = check::s3_credentials(environment);
-                problems.extend(check::clashes(&config, &layers, environment));
-                if problems.is_empty() {
-                    Ok(Loaded { config, warnings, layers })
-                } else {
-                    Err(ConfigError { problems })
-                }
+        if let Some(mut config) = config {
+            config.s3_credentials = check::s3_credentials(environment);
+            problems.extend(check::clashes(&config, &layers, environment));
+            if problems.is_empty() {
+                return Ok(Loaded { config, warnings, layers });
             }
-            None => Err(ConfigError { problems }),
         }
+        Err(ConfigError { problems, warnings })
     }
 
     fn read(reading: &mut layers::Reading<'_>) -> Option<Config> {

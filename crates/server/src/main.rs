@@ -9,5 +9,5 @@ use soku_server::config::Environment;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::run(std::env::args_os(), Environment::of_process())
+    cli::run(std::env::args_os(), &Environment::of_process())
 }

@@ -19,6 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry};
 
 use self::escape::EscapedJson;
+pub use self::escape::escaped;
 use self::fields::EscapedFields;
 
 /// The form of a log line.

@@ -14,15 +14,12 @@ use super::{Config, FetchConfig, SETTINGS};
 
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
-const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 
-/// What opens the bucket, if both halves are there.
+/// What opens the bucket, if there is anything.
 pub(super) fn s3_credentials(environment: &Environment) -> Option<S3Credentials> {
-    Some(S3Credentials {
-        access_key_id: environment.text(ACCESS_KEY_ID)?.to_owned(),
-        secret_access_key: Secret::new(environment.text(SECRET_ACCESS_KEY)?),
-        session_token: environment.text(SESSION_TOKEN).map(Secret::new),
-    })
+    let variables: Vec<(String, Secret)> =
+        environment.starting_with("AWS_").map(|(name, value)| (name.to_owned(), Secret::new(value))).collect();
+    (!variables.is_empty()).then_some(S3Credentials(variables))
 }
 
 /// Values that are right each by itself, but not together.
@@ -53,7 +50,10 @@ pub(super) fn clashes(config: &Config, layers: &Layers, environment: &Environmen
         }
     }
     let is_plain = |endpoint: &String| endpoint.to_ascii_lowercase().starts_with("http://");
-    if config.storage.endpoint.as_ref().is_some_and(is_plain) && !config.storage.allow_http {
+    if config.storage.url.is_some()
+        && config.storage.endpoint.as_ref().is_some_and(is_plain)
+        && !config.storage.allow_http
+    {
         clash(
             "storage.endpoint",
             "http:// sends the files in clear: use https://, or set `storage.allow_http`".to_owned(),

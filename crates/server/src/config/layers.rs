@@ -32,6 +32,18 @@ impl Environment {
         self.0.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
     }
 
+    /// Whether colours are welcome (<https://no-color.org>).
+    #[must_use]
+    pub fn likes_colour(&self) -> bool {
+        self.text("NO_COLOR").is_none() && self.text("TERM") != Some("dumb")
+    }
+
+    /// The variables with names that begin like this, whose values are text and not empty.
+    pub(super) fn starting_with(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        let names = self.0.keys().filter(move |name| name.starts_with(prefix));
+        names.filter_map(|name| Some((name.as_str(), self.text(name)?)))
+    }
+
     fn soku(&self) -> impl Iterator<Item = (&str, &OsString)> {
         self.0.iter().filter(|(name, _)| name.starts_with("SOKU_")).map(|(name, value)| (name.as_str(), value))
     }

@@ -84,4 +84,6 @@ impl Problem {
 #[error("the configuration has {} problem(s)", problems.len())]
 pub struct ConfigError {
     pub problems: Vec<Problem>,
+    /// What is odd beside, a sentence each.
+    pub warnings: Vec<String>,
 }

@@ -55,20 +55,42 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// A bucket and the prefix of our objects in it.
+/// Where a bucket is: `s3://bucket` or `s3://bucket/prefix`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StorageUrl {
-    pub bucket: String,
-    /// Empty, or names joined by `/`.
-    pub prefix: String,
+pub struct StorageUrl(String);
+
+impl StorageUrl {
+    pub(super) fn new(bucket: &str, prefix: &str) -> StorageUrl {
+        if prefix.is_empty() {
+            StorageUrl(format!("s3://{bucket}"))
+        } else {
+            StorageUrl(format!("s3://{bucket}/{prefix}"))
+        }
+    }
+
+    /// The URL, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-/// What opens a bucket.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct S3Credentials {
-    pub access_key_id: String,
-    pub secret_access_key: Secret,
-    pub session_token: Option<Secret>,
+/// What opens a bucket: the `AWS_` variables, in all the forms that S3 clients know.
+#[derive(Clone, PartialEq, Eq)]
+pub struct S3Credentials(pub(super) Vec<(String, Secret)>);
+
+impl S3Credentials {
+    /// The variables with their values.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(String, String)> {
+        self.0.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect()
+    }
+}
+
+impl fmt::Debug for S3Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// The base of hosted URLs: absolute, http or https, without a slash at its end.

@@ -29,6 +29,7 @@ section! {
         url: Option<DatabaseUrl> = Database();
         readers: u32 = Count(1, 64);
         max_connections: u32 = Count(1, 1_000);
+        busy_timeout: Duration = Span(100, 10 * MINUTE);
         statement_timeout: Duration = Span(100, HOUR);
         connect_timeout: Duration = Span(100, 10 * MINUTE);
     }

@@ -188,7 +188,7 @@ fn the_variables_of_s3_are_honoured_below_everything_said_to_soku() {
     assert_eq!(config.storage.region.as_deref(), Some("eu-north-1"));
     assert_eq!(config.storage.endpoint.as_deref(), Some("https://s3.example.com"));
     let credentials = config.s3_credentials.as_ref().unwrap();
-    assert_eq!(credentials.secret_access_key.reveal(), "hunter2");
+    assert!(credentials.variables().contains(&("AWS_SECRET_ACCESS_KEY".to_owned(), "hunter2".to_owned())));
     assert!(!format!("{config:?}").contains("hunter"), "{config:?}");
 }
 

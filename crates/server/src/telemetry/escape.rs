@@ -13,6 +13,14 @@ fn is_unruly(c: char) -> bool {
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A text with every unruly character escaped, for a log line or a terminal.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    Escaping(&mut line).write_str(text).expect("a string takes everything");
+    line
+}
+
 /// A writer that escapes every unruly character on its way to another.
 pub(super) struct Escaping<'a, W>(pub(super) &'a mut W);
 

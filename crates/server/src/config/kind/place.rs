@@ -169,7 +169,7 @@ impl Kind for Storage {
         if !is_bucket || !(prefix.is_empty() || prefix.split('/').all(is_part)) {
             return Err(unfit());
         }
-        Ok(Some(StorageUrl { bucket: bucket.to_owned(), prefix: prefix.to_owned() }))
+        Ok(Some(StorageUrl::new(bucket, prefix)))
     }
 }
 
@@ -263,8 +263,8 @@ mod tests {
     #[test]
     fn a_bucket_has_a_name_and_perhaps_a_prefix() {
         let read = |text| Storage().parse(text).unwrap().unwrap();
-        assert_eq!(read("s3://media").prefix, "");
-        assert_eq!(read("s3://media/a/b/"), StorageUrl { bucket: "media".to_owned(), prefix: "a/b".to_owned() });
+        assert_eq!(read("s3://media").as_str(), "s3://media");
+        assert_eq!(read("s3://media/a/b/").as_str(), "s3://media/a/b");
         for wrong in ["s3://", "s3://a", "file:///x", "s3://media/../other", "s3://media/a//b", "https://media"] {
             assert!(Storage().parse(wrong).is_err(), "{wrong}");
         }

@@ -1,0 +1,75 @@
+//! The pieces that the configuration is handed down in: each room's own settings.
+
+use std::path::PathBuf;
+
+use tracing::level_filters::LevelFilter;
+
+use super::{Config, LogFormat, LogLevel};
+use crate::db::{DbSettings, sqlite_url};
+use crate::telemetry::Form;
+
+/// The file of the default database, in the data directory.
+const DATABASE_FILE: &str = "soku.db";
+
+impl Config {
+    /// The file of the default database.
+    #[must_use]
+    pub fn database_file(&self) -> PathBuf {
+        self.data_dir.join(DATABASE_FILE)
+    }
+
+    /// Where the database is and how long it may take.
+    #[must_use]
+    pub fn db_settings(&self) -> DbSettings {
+        let database = &self.database;
+        let url = match &database.url {
+            Some(url) => url.reveal().to_owned(),
+            None => sqlite_url(&self.database_file()),
+        };
+        DbSettings {
+            url,
+            readers: database.readers,
+            connections: database.max_connections,
+            busy_timeout: database.busy_timeout,
+            statement_timeout: database.statement_timeout,
+            connect_timeout: database.connect_timeout,
+        }
+    }
+
+    /// The form of the log: what was chosen, else text for somebody who watches and JSON for a machine.
+    #[must_use]
+    pub fn log_form(&self, is_watched: bool, likes_colour: bool) -> Form {
+        let text = Form::Text { colour: is_watched && likes_colour };
+        match self.log.format {
+            LogFormat::Auto if is_watched => text,
+            LogFormat::Auto | LogFormat::Json => Form::Json,
+            LogFormat::Text => text,
+        }
+    }
+
+    /// How much is logged.
+    #[must_use]
+    pub fn log_level(&self) -> LevelFilter {
+        match self.log.level {
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_document_says_what_the_rooms_do_by_themselves() {
+        let settings = Config::default().db_settings();
+        let by_itself = DbSettings::new(settings.url.clone());
+
+        assert!(settings.url.ends_with("/soku-data/soku.db"), "{}", settings.url);
+        assert_eq!(format!("{settings:?}"), format!("{by_itself:?}"));
+    }
+}
