@@ -9,7 +9,7 @@ use super::error::Cause;
 use super::{Act, Db, DbError, on_reader, on_tx};
 use crate::clock::Timestamp;
 use crate::failure::Failure;
-use crate::id::{AccountId, MediaId, OwnerId};
+use crate::id::{AccountId, OwnerId};
 use crate::media::Media;
 
 /// How often a claim looks again when the row in its way goes while it looks.
@@ -152,7 +152,7 @@ impl Db {
                 beat: row.beat,
             })),
             "done" => {
-                let media = self.media_of(&row).await?;
+                let media = self.media_of(key, &row).await?;
                 Ok(media.map(|media| ClaimAnswer::Done { payload_hash: row.payload_hash, media }))
             }
             _ => Ok(None),
@@ -223,7 +223,7 @@ impl Db {
         const OPERATION: &str = "reading a claim";
         let Some(row) = self.find_claim(key).await? else { return Ok(None) };
         if row.state == "done" {
-            return Ok(self.media_of(&row).await?.map(|media| ClaimState::Done { media }));
+            return Ok(self.media_of(key, &row).await?.map(|media| ClaimState::Done { media }));
         }
         if let (Some(fence), Some(failure)) = (row.failed_fence, &row.failure)
             && fence >= joined_fence
@@ -262,9 +262,9 @@ impl Db {
             .fetch_optional(conn))
     }
 
-    async fn media_of(&self, row: &ClaimRow) -> Result<Option<Media>, DbError> {
+    async fn media_of(&self, key: &ClaimKey, row: &ClaimRow) -> Result<Option<Media>, DbError> {
         match &row.media_id {
-            Some(id) => self.find_media(&MediaId::from_stored(id.clone())).await,
+            Some(id) => self.find_media_of(&key.account_id, id).await,
             None => Ok(None),
         }
     }

@@ -20,7 +20,7 @@ pub enum DbError {
     },
     #[error("`{place}` is not a database of soku")]
     NotOurs { place: String },
-    #[error("the database `{place}` is damaged: restore it from a backup, or run `sqlite3 … .recover`")]
+    #[error("the database `{place}` is damaged: restore it from a backup")]
     Damaged {
         place: String,
         #[source]
@@ -163,16 +163,17 @@ pub(super) fn ends_transaction(error: &sqlx::Error) -> bool {
     }
 }
 
-/// By SQLSTATE class (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+/// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn postgres_kind(code: &str) -> Kind {
     match code {
         "53100" => Kind::Full,
-        "57014" | "55P03" | "25P03" => Kind::Unavailable, // cancelled by a timeout, lock timeout, idle too long
-        "25006" => Kind::Unavailable,                     // read-only: a standby, or a fail-over under way
+        "XX001" | "XX002" => Kind::Damaged,
+        // Rolled back in favour of another; a lock or an idle limit ran out; a standby, or a fail-over under way.
+        "40001" | "40P01" | "55P03" | "25P03" | "25006" => Kind::Unavailable,
         _ => match code.get(..2).unwrap_or_default() {
+            // Connection, resources, operator (with `57014`, the statement's limit), authorisation, no such database.
             "08" | "53" | "57" | "28" | "3D" => Kind::Unavailable,
             "23" => Kind::Constraint,
-            "XX" => Kind::Damaged,
             _ => Kind::Other,
         },
     }

@@ -60,6 +60,25 @@ impl TryFrom<MediaRow> for Media {
     }
 }
 
+/// What [`MediaRow`] reads, by name: a newer program may have added columns meanwhile.
+macro_rules! media_columns {
+    () => {
+        "id, account_id, filename, content_type, disposition, size_bytes, sha256, source_url, created"
+    };
+}
+
+const NEWEST: &str = concat!(
+    "SELECT ",
+    media_columns!(),
+    " FROM media WHERE (created, id) < ($1, $2) ORDER BY created DESC, id DESC LIMIT $3"
+);
+const NEWEST_OF_ACCOUNT: &str = concat!(
+    "SELECT ",
+    media_columns!(),
+    " FROM media WHERE account_id = $4 AND (created, id) < ($1, $2) ORDER BY created DESC, id DESC LIMIT $3"
+);
+const FORGET_CLAIMS: &str = "DELETE FROM idempotency WHERE media_id = $1";
+
 impl Db {
     /// The media entry with this id.
     ///
@@ -67,9 +86,18 @@ impl Db {
     /// As the database fails.
     pub async fn find_media(&self, id: &MediaId) -> Result<Option<Media>, DbError> {
         const OPERATION: &str = "finding a media entry";
-        const SQL: &str = "SELECT * FROM media WHERE id = $1";
+        const SQL: &str = concat!("SELECT ", media_columns!(), " FROM media WHERE id = $1");
         let row = on_reader!(self, OPERATION, conn =>
             sqlx::query_as::<_, MediaRow>(SQL).bind(id.as_str()).fetch_optional(conn))?;
+        row.map(Media::try_from).transpose().map_err(|error| DbError::during(OPERATION, error))
+    }
+
+    /// The media entry with this id, where it is this account's (rule K4).
+    pub(super) async fn find_media_of(&self, account: &AccountId, id: &str) -> Result<Option<Media>, DbError> {
+        const OPERATION: &str = "finding a media entry";
+        const SQL: &str = concat!("SELECT ", media_columns!(), " FROM media WHERE id = $1 AND account_id = $2");
+        let row = on_reader!(self, OPERATION, conn =>
+            sqlx::query_as::<_, MediaRow>(SQL).bind(id).bind(account.as_str()).fetch_optional(conn))?;
         row.map(Media::try_from).transpose().map_err(|error| DbError::during(OPERATION, error))
     }
 
@@ -84,16 +112,13 @@ impl Db {
         limit: u32,
     ) -> Result<Vec<Media>, DbError> {
         const OPERATION: &str = "listing media entries";
-        const ALL: &str = "SELECT * FROM media WHERE (created, id) < ($1, $2) ORDER BY created DESC, id DESC LIMIT $3";
-        const OF_ACCOUNT: &str = "SELECT * FROM media WHERE account_id = $4 AND (created, id) < ($1, $2) \
-            ORDER BY created DESC, id DESC LIMIT $3";
         let (created, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.created.0, cursor.id.as_str()));
         let limit = i64::from(limit);
         let rows = match account {
             None => on_reader!(self, OPERATION, conn =>
-                sqlx::query_as::<_, MediaRow>(ALL).bind(created).bind(id).bind(limit).fetch_all(conn)),
+                sqlx::query_as::<_, MediaRow>(NEWEST).bind(created).bind(id).bind(limit).fetch_all(conn)),
             Some(account) => on_reader!(self, OPERATION, conn =>
-                sqlx::query_as::<_, MediaRow>(OF_ACCOUNT)
+                sqlx::query_as::<_, MediaRow>(NEWEST_OF_ACCOUNT)
                     .bind(created).bind(id).bind(limit).bind(account.as_str()).fetch_all(conn)),
         }?;
         let entries: Result<_, _> = rows.into_iter().map(Media::try_from).collect();
@@ -106,12 +131,11 @@ impl Db {
     /// As the database fails.
     pub async fn delete_media(&self, id: &MediaId) -> Result<Option<Media>, DbError> {
         const OPERATION: &str = "deleting a media entry";
-        const CLAIMS: &str = "DELETE FROM idempotency WHERE media_id = $1";
-        const MEDIA: &str = "DELETE FROM media WHERE id = $1 RETURNING *";
+        const MEDIA: &str = concat!("DELETE FROM media WHERE id = $1 RETURNING ", media_columns!());
         let id = id.clone();
         let work = self.write(Act::durable(OPERATION).in_steps(), move |mut tx| {
             async move {
-                on_tx!(tx, conn => sqlx::query(CLAIMS).bind(id.as_str()).execute(conn).await.map(drop))?;
+                on_tx!(tx, conn => sqlx::query(FORGET_CLAIMS).bind(id.as_str()).execute(conn).await.map(drop))?;
                 Ok(on_tx!(tx, conn =>
                     sqlx::query_as::<_, MediaRow>(MEDIA).bind(id.as_str()).fetch_optional(conn).await)?)
             }
@@ -134,7 +158,7 @@ impl Db {
                     list.push_bind(id.as_str());
                 }
                 list.push_unseparated(")");
-                question.build_query_scalar::<String>().fetch_all(conn).await
+                question.build_query_scalar::<String>().persistent(false).fetch_all(conn).await
             })?;
             found.extend(rows.into_iter().map(MediaId::from_stored));
         }

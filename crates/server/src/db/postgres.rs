@@ -39,7 +39,11 @@ impl Postgres {
         // A connection of its own: a failed migration leaves its advisory lock to the end of the session.
         let migrated = async {
             let mut connection = options.connect().await.map_err(opening)?;
-            let migrated = schema::migrate(&mut connection, &place.shown).await;
+            let migrated = if schema::is_current(&mut connection).await {
+                Ok(())
+            } else {
+                schema::migrate(&mut connection, &place.shown).await
+            };
             let _ = connection.close().await;
             migrated
         };

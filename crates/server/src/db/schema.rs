@@ -12,15 +12,28 @@ const MIGRATIONS: [(i64, &str, &str); 1] =
 /// The newest schema that this program knows.
 pub(super) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
+fn migrations() -> Vec<Migration> {
+    let compile = |&(version, name, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    MIGRATIONS.iter().map(compile).collect()
+}
+
+/// Whether the schema is exactly the one that this program knows. Reads only: a process that finds nothing to do takes
+/// no lock and needs no right to make tables.
+pub(super) async fn is_current<C: Migrate>(connection: &mut C) -> bool {
+    let Ok(applied) = connection.list_applied_migrations(&Migrator::DEFAULT.table_name).await else { return false };
+    let known = migrations();
+    applied.len() == known.len()
+        && applied
+            .iter()
+            .zip(&known)
+            .all(|(applied, known)| applied.version == known.version && applied.checksum == known.checksum)
+}
+
 /// Applies what is missing. The caller gives a connection of its own, or a transaction.
 pub(super) async fn migrate<C: Migrate>(connection: &mut C, place: &str) -> Result<(), DbError> {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|&(version, name, sql)| {
-            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-        })
-        .collect();
-    Migrator::with_migrations(migrations).run_direct(None, connection, false).await.map_err(|error| match error {
+    Migrator::with_migrations(migrations()).run_direct(None, connection, false).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) if found > KNOWN => {
             DbError::NewerSchema { place: place.to_owned(), found, known: KNOWN }
         }

@@ -4,11 +4,12 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
+use tokio::time::Instant;
 
 use super::error::{Cause, Kind, kind};
 use super::writer::Writer;
@@ -35,13 +36,15 @@ impl Sqlite {
             .disable_statement_logging();
         let writing = options
             .clone()
+            .busy_timeout(ATTEMPT)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            .pragma("cache_size", "-16384")
             .pragma("journal_size_limit", "67108864");
-        let mut connection = connect_patiently(&writing, settings.busy_timeout)
-            .await
-            .map_err(|error| DbError::opening(&place, error))?;
-        migrate(&mut connection, &place).await?;
+        let patience = Patience(settings.busy_timeout);
+        let opening = |error| DbError::opening(&place, error);
+        let mut connection = connect(&writing, patience).await.map_err(opening)?;
+        migrate(&mut connection, patience, &place).await?;
 
         // Readers ask for no journal mode: the file remembers it.
         let readers = SqlitePoolOptions::new()
@@ -51,7 +54,7 @@ impl Sqlite {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Sqlite { readers, writer: Writer::start(connection, writing) })
+        Ok(Sqlite { readers, writer: Writer::start(connection, writing, patience) })
     }
 
     pub(super) async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>, sqlx::Error> {
@@ -84,33 +87,84 @@ fn create_file(path: &Path) -> Result<(), DbError> {
     }
 }
 
-/// Connects, trying again while another process holds the file: SQLite does not wait when it enters WAL mode.
-async fn connect_patiently(
+/// How long SQLite itself waits for the file before [`Patience`] asks again.
+const ATTEMPT: Duration = Duration::from_millis(10);
+
+/// How long a write waits for another process's write. SQLite's own wait looks ten times a second at last, which a busy
+/// `serve` can starve, and it does not wait at all when it enters WAL mode: so we ask again ourselves, and often.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience(pub(super) Duration);
+
+impl Patience {
+    fn from_now(self) -> Deadline {
+        Deadline(Instant::now() + self.0)
+    }
+}
+
+/// The end of a wait.
+struct Deadline(Instant);
+
+impl Deadline {
+    /// Sleeps a moment and says true where `attempt` found the file busy and there is time to try again.
+    async fn allows_another<T>(&self, attempt: &Result<T, sqlx::Error>) -> bool {
+        let again = matches!(attempt, Err(error) if kind(error) == Kind::Busy) && Instant::now() < self.0;
+        if again {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        again
+    }
+}
+
+/// Connects as soon as the file is free.
+pub(super) async fn connect(
     options: &SqliteConnectOptions,
-    patience: Duration,
+    patience: Patience,
 ) -> Result<SqliteConnection, sqlx::Error> {
-    let deadline = Instant::now() + patience;
+    let deadline = patience.from_now();
     loop {
-        match options.connect().await {
-            Err(error) if kind(&error) == Kind::Busy && Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            finished => return finished,
+        let attempt = options.connect().await;
+        if !deadline.allows_another(&attempt).await {
+            return attempt;
         }
     }
 }
 
-/// Brings the schema up to date in one exclusive transaction, so that two processes never migrate at once.
-async fn migrate(connection: &mut SqliteConnection, place: &str) -> Result<(), DbError> {
-    const SQL: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";
-    const OURS: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
-    let opening = |error| DbError::opening(place, error);
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(opening)?;
-    let tables: i64 = sqlx::query_scalar(SQL).fetch_one(&mut *transaction).await.map_err(opening)?;
-    let ours: i64 = sqlx::query_scalar(OURS).fetch_one(&mut *transaction).await.map_err(opening)?;
-    if tables > 0 && ours == 0 {
-        return Err(DbError::NotOurs { place: place.to_owned() });
+/// Begins a transaction that may write from its first moment, so that it cannot fail half-way for want of that right.
+pub(super) async fn begin(connection: &mut SqliteConnection, patience: Patience) -> Result<(), sqlx::Error> {
+    let deadline = patience.from_now();
+    loop {
+        let attempt = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await.map(drop);
+        if !deadline.allows_another(&attempt).await {
+            return attempt;
+        }
     }
-    schema::migrate(&mut *transaction, place).await?;
-    transaction.commit().await.map_err(opening)
+}
+
+/// Brings the schema up to date; where it is, only looks.
+async fn migrate(connection: &mut SqliteConnection, patience: Patience, place: &str) -> Result<(), DbError> {
+    if schema::is_current(connection).await {
+        return Ok(());
+    }
+    let deadline = patience.from_now();
+    loop {
+        let attempt = migrate_alone(connection, place).await;
+        if !deadline.allows_another(&attempt).await {
+            return attempt.map_err(|error| DbError::opening(place, error))?;
+        }
+    }
+}
+
+/// Migrates in one exclusive transaction, so that two processes never do at once. The outer error is that of getting it.
+async fn migrate_alone(connection: &mut SqliteConnection, place: &str) -> Result<Result<(), DbError>, sqlx::Error> {
+    const FOREIGN: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND NOT EXISTS \
+        (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations')";
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let foreign: i64 = sqlx::query_scalar(FOREIGN).fetch_one(&mut *transaction).await?;
+    if foreign > 0 {
+        return Ok(Err(DbError::NotOurs { place: place.to_owned() }));
+    }
+    Ok(match schema::migrate(&mut *transaction, place).await {
+        Ok(()) => transaction.commit().await.map_err(|error| DbError::opening(place, error)),
+        Err(error) => Err(error),
+    })
 }

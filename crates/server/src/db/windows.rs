@@ -34,7 +34,8 @@ impl Db {
     /// # Errors
     /// As the database fails.
     pub async fn save_windows(&self, windows: Vec<(String, Vec<i64>)>) -> Result<(), DbError> {
-        // One statement may not touch a row twice: the last of a subject counts.
+        // One statement may not touch a row twice: the last of a subject counts. In order, so that two nodes that save
+        // the same rows wait for each other and never in a circle.
         let windows: std::collections::BTreeMap<String, Vec<i64>> = windows.into_iter().collect();
         let windows: Vec<_> = windows.into_iter().collect();
         for some in windows.chunks(WINDOWS_AT_ONCE) {
@@ -51,7 +52,7 @@ impl Db {
                         upsert.push(
                             " ON CONFLICT (subject) DO UPDATE SET stamps = excluded.stamps, newest = excluded.newest",
                         );
-                        upsert.build().execute(conn).await.map(drop)
+                        upsert.build().persistent(false).execute(conn).await.map(drop)
                     })?;
                     Ok(())
                 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Kind, ends_transaction, kind};
+use super::sqlite::{Patience, begin, connect};
 use super::{Act, DbError, Done, Durability, Steps, Tx, Undo};
 
 /// How many writes may wait; more wait for room.
@@ -84,9 +85,9 @@ where
 
 impl Writer {
     /// Starts the task on `connection`; `options` make another one when it breaks.
-    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Writer {
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, patience: Patience) -> Writer {
         let (queue, inbox) = mpsc::channel(QUEUE);
-        let task = WriterTask { inbox, options, connection: Some(connection), level: Durability::PowerCut };
+        let task = WriterTask { inbox, options, patience, connection: Some(connection), level: Durability::PowerCut };
         tokio::spawn(task.run());
         Writer { queue }
     }
@@ -121,6 +122,7 @@ impl Writer {
 struct WriterTask {
     inbox: mpsc::Receiver<Message>,
     options: SqliteConnectOptions,
+    patience: Patience,
     /// `None` after a failure that leaves its state in doubt.
     connection: Option<SqliteConnection>,
     /// What `PRAGMA synchronous` stands at.
@@ -160,7 +162,7 @@ impl WriterTask {
         let level = jobs.iter().map(|job| job.act().durability).max().unwrap_or(Durability::Crash);
         match self.ready(level).await {
             Ok(mut connection) => {
-                let (state, left) = transact(&mut connection, jobs).await;
+                let (state, left) = transact(&mut connection, self.patience, jobs).await;
                 if state == State::Sound {
                     self.connection = Some(connection);
                 }
@@ -179,7 +181,7 @@ impl WriterTask {
             Some(connection) => connection,
             None => {
                 self.level = Durability::PowerCut;
-                self.options.connect().await?
+                connect(&self.options, self.patience).await?
             }
         };
         if self.level != level {
@@ -188,7 +190,7 @@ impl WriterTask {
                 Durability::Crash => "PRAGMA synchronous = NORMAL",
                 Durability::PowerCut => "PRAGMA synchronous = FULL",
             };
-            sqlx::raw_sql(sql).execute(&mut connection).await?;
+            run_raw(&mut connection, sql).await?;
             self.level = level;
         }
         Ok(connection)
@@ -203,32 +205,33 @@ enum State {
     Doubtful,
 }
 
-/// Runs jobs between one `BEGIN IMMEDIATE` and one `COMMIT`, and answers them after it.
-async fn transact(connection: &mut SqliteConnection, jobs: Vec<Box<dyn Job>>) -> (State, Vec<Box<dyn Job>>) {
-    let mut transaction = match connection.begin_with("BEGIN IMMEDIATE").await {
-        Ok(transaction) => transaction,
-        Err(error) => {
-            // Somebody else's long write is no fault of the connection.
-            let state = if kind(&error) == Kind::Busy { State::Sound } else { State::Doubtful };
-            fail_all(jobs, &Arc::new(error));
-            return (state, Vec::new());
-        }
-    };
+/// Runs jobs between one `BEGIN IMMEDIATE` and one `COMMIT`, and answers them after it. Without the driver's guards,
+/// which cannot be begun in a loop: a connection whose end is in doubt is dropped instead.
+async fn transact(
+    connection: &mut SqliteConnection,
+    patience: Patience,
+    jobs: Vec<Box<dyn Job>>,
+) -> (State, Vec<Box<dyn Job>>) {
+    if let Err(error) = begin(connection, patience).await {
+        // Somebody else's long write is no fault of the connection.
+        let state = if kind(&error) == Kind::Busy { State::Sound } else { State::Doubtful };
+        fail_all(jobs, &Arc::new(error));
+        return (state, Vec::new());
+    }
     let mut ran: Vec<(Box<dyn Job>, Option<sqlx::Error>)> = Vec::with_capacity(jobs.len());
     let mut waiting = jobs.into_iter();
     while let Some(mut job) = waiting.next() {
-        match isolated(&mut transaction, job.as_mut()).await {
+        match isolated(connection, job.as_mut()).await {
             Ok(own) => ran.push((job, own)),
             Err(error) => {
-                let state = if transaction.rollback().await.is_ok() { State::Sound } else { State::Doubtful };
                 let error = Arc::new(error);
                 job.fail(Arc::clone(&error));
                 fail_ran(ran, &error);
-                return (state, waiting.collect());
+                return (State::Doubtful, waiting.collect());
             }
         }
     }
-    match transaction.commit().await {
+    match run_raw(connection, "COMMIT").await {
         Ok(()) => {
             for (job, own) in ran {
                 match own {
@@ -252,18 +255,14 @@ async fn isolated(connection: &mut SqliteConnection, job: &mut dyn Job) -> Resul
         // SQLite undoes a failed statement by itself.
         Steps::One => job.run(connection).await.err(),
         Steps::Several => {
-            let mut savepoint = connection.begin().await?;
-            match job.run(&mut savepoint).await {
-                Ok(()) => {
-                    savepoint.commit().await?;
-                    None
-                }
-                Err(Undo::Error(error)) if ends_transaction(&error) => return Err(error),
-                Err(undo) => {
-                    savepoint.rollback().await?;
-                    Some(undo)
-                }
+            run_raw(connection, "SAVEPOINT job").await?;
+            let undone = job.run(connection).await.err();
+            match &undone {
+                None => run_raw(connection, "RELEASE job").await?,
+                Some(Undo::Error(error)) if ends_transaction(error) => {}
+                Some(_) => run_raw(connection, "ROLLBACK TO job; RELEASE job").await?,
             }
+            undone
         }
     };
     match undone {
@@ -271,6 +270,10 @@ async fn isolated(connection: &mut SqliteConnection, job: &mut dyn Job) -> Resul
         Some(Undo::Error(error)) if ends_transaction(&error) => Err(error),
         Some(Undo::Error(error)) => Ok(Some(error)),
     }
+}
+
+async fn run_raw(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(sql).execute(connection).await.map(drop)
 }
 
 fn fail_all(jobs: Vec<Box<dyn Job>>, error: &Arc<sqlx::Error>) {

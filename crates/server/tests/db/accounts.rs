@@ -1,13 +1,13 @@
 //! Stories of accounts and their keys.
 
-use soku_server::account::{Role, SubscriptionState};
+use soku_server::account::{Account, Role, SubscriptionState};
 use soku_server::clock::Timestamp;
 use soku_server::db::{AccountChanges, Caller, DbError, KeyRow};
-use soku_server::id::{ApiKey, KeyDigest, KeyId};
+use soku_server::id::{AccountId, ApiKey, KeyDigest, KeyId};
 
 use crate::bed::{NOW, on_both};
 
-fn key_row(account: &soku_server::account::Account, secret: &ApiKey, created: Timestamp) -> KeyRow {
+fn key_row(account: &Account, secret: &ApiKey, created: Timestamp) -> KeyRow {
     KeyRow {
         id: KeyId::random(),
         account_id: account.id.clone(),
@@ -16,6 +16,23 @@ fn key_row(account: &soku_server::account::Account, secret: &ApiKey, created: Ti
         created,
         revoked: None,
     }
+}
+
+/// A key of an account that does not exist: no database takes it.
+pub(crate) fn row_of_nobody() -> KeyRow {
+    KeyRow {
+        id: KeyId::random(),
+        account_id: AccountId::random(),
+        label: "laptop".to_owned(),
+        preview: "sk_live_abc…xyz".to_owned(),
+        created: NOW,
+        revoked: None,
+    }
+}
+
+/// The digest of a key that is always the same.
+pub(crate) fn digest() -> KeyDigest {
+    KeyDigest::of(b"sk_live_of_a_story")
 }
 
 on_both! {
@@ -119,13 +136,21 @@ on_both! {
     }
 
     async fn a_key_needs_its_account(bed: &Bed) {
-        let account = bed.account("default").await;
-        let secret = ApiKey::random();
-        let mut key = key_row(&account, &secret, NOW);
-        key.account_id = soku_server::id::AccountId::random();
+        bed.account("default").await;
 
-        let inserted = bed.db.insert_key(&key, &secret.digest()).await;
+        let inserted = bed.db.insert_key(&row_of_nobody(), &digest()).await;
 
         assert!(matches!(inserted, Err(DbError::Failed { .. })), "{inserted:?}");
+        assert_eq!(bed.db.find_caller(&digest()).await.unwrap(), None);
+    }
+
+    async fn the_same_key_is_taken_once(bed: &Bed) {
+        let account = bed.account("default").await;
+        let secret = ApiKey::random();
+        bed.db.insert_key(&key_row(&account, &secret, NOW), &secret.digest()).await.unwrap();
+
+        let again = bed.db.insert_key(&key_row(&account, &secret, NOW), &secret.digest()).await;
+
+        assert!(matches!(again, Err(DbError::AlreadyExists { what: "key" })), "{again:?}");
     }
 }

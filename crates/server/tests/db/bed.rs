@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use soku_server::account::{Account, Role, Subscription, SubscriptionState};
 use soku_server::clock::Timestamp;
-use soku_server::db::{ClaimKey, ClaimRequest, Db, DbSettings, KeySource};
+use soku_server::db::{ClaimAnswer, ClaimKey, ClaimRequest, Db, DbSettings, KeySource};
 use soku_server::id::{AccountId, MediaId, OwnerId};
 use soku_server::media::{Disposition, Media};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
@@ -22,24 +22,24 @@ pub(crate) struct Bed {
     pub(crate) settings: DbSettings,
 }
 
-/// Declares a story as two tests.
+/// Declares each story as two tests, `name::on_sqlite` and `name::on_postgres`.
 macro_rules! on_both {
     ($(async fn $name:ident($bed:ident: &Bed) $body:block)*) => {
-        $(mod $name {
-            use super::*;
+        $(
+            async fn $name($bed: &$crate::bed::Bed) $body
 
-            async fn story($bed: &$crate::bed::Bed) $body
+            mod $name {
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn on_sqlite() {
+                    $crate::bed::tell_on_sqlite(super::$name).await;
+                }
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_sqlite() {
-                $crate::bed::tell_on_sqlite(story).await;
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn on_postgres() {
+                    $crate::bed::tell_on_postgres(super::$name).await;
+                }
             }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_postgres() {
-                $crate::bed::tell_on_postgres(story).await;
-            }
-        })*
+        )*
     };
 }
 pub(crate) use on_both;
@@ -55,24 +55,43 @@ pub(crate) async fn tell_on_sqlite(story: impl AsyncFnOnce(&Bed)) {
 }
 
 pub(crate) async fn tell_on_postgres(story: impl AsyncFnOnce(&Bed)) {
+    in_new_schema(async |settings| {
+        let bed = Bed { db: Db::open(settings).await.unwrap(), settings: settings.clone() };
+        story(&bed).await;
+        bed.db.close().await;
+    })
+    .await;
+}
+
+/// Gives settings that lead to an empty schema, and removes it afterwards; does nothing where there is no server.
+pub(crate) async fn in_new_schema(story: impl AsyncFnOnce(&DbSettings)) {
     let Some(server) = postgres_server() else {
         eprintln!("skipped: SOKU_TEST_POSTGRES_URL names no server");
         return;
     };
-    let options = sqlx::postgres::PgConnectOptions::from_str(&server).unwrap();
-    let mut connection = options.connect().await.unwrap();
     let schema = format!("story_{}", MediaId::random());
-    connection.execute(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
     let joint = if server.contains('?') { '&' } else { '?' };
     let mut settings = DbSettings::new(format!("{server}{joint}options[search_path]={schema}"));
     settings.connections = 8;
-    let bed = Bed { db: Db::open(&settings).await.unwrap(), settings };
+    execute(&server, format!("CREATE SCHEMA {schema}")).await;
 
-    bounded(story(&bed)).await;
+    bounded(story(&settings)).await;
 
-    bed.db.close().await;
-    connection.execute(sqlx::AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"))).await.unwrap();
-    connection.close().await.unwrap();
+    execute(&server, format!("DROP SCHEMA {schema} CASCADE")).await;
+}
+
+/// Runs one statement by a connection of its own, past everything that is tested.
+async fn execute(url: &str, sql: String) {
+    let sql = sqlx::AssertSqlSafe(sql);
+    if url.starts_with("sqlite:") {
+        let mut connection = sqlx::sqlite::SqliteConnectOptions::from_str(url).unwrap().connect().await.unwrap();
+        connection.execute(sql).await.unwrap();
+        connection.close().await.unwrap();
+    } else {
+        let mut connection = sqlx::postgres::PgConnectOptions::from_str(url).unwrap().connect().await.unwrap();
+        connection.execute(sql).await.unwrap();
+        connection.close().await.unwrap();
+    }
 }
 
 async fn bounded(story: impl Future<Output = ()>) {
@@ -85,6 +104,11 @@ pub(crate) fn postgres_server() -> Option<String> {
 }
 
 impl Bed {
+    /// Runs one statement past the program, as an operator might.
+    pub(crate) async fn raw(&self, sql: &str) {
+        execute(&self.settings.url, sql.to_owned()).await;
+    }
+
     /// A further way to the same database, as another process has it.
     pub(crate) async fn another(&self) -> Db {
         Db::open(&self.settings).await.unwrap()
@@ -101,6 +125,13 @@ impl Bed {
         };
         self.db.insert_account(&account).await.unwrap();
         account
+    }
+
+    /// Records `media` under a key of its own.
+    pub(crate) async fn record(&self, account: &Account, media: &Media) {
+        let key = key_of(account, media.id.as_str());
+        let fence = win(&self.db, &wish(&key, NOW)).await;
+        self.db.record(media, &key, fence, NOW.plus_ms(1000)).await.unwrap();
     }
 }
 
@@ -132,5 +163,15 @@ pub(crate) fn wish(key: &ClaimKey, now: Timestamp) -> ClaimRequest {
         payload_hash: "hash of the payload".to_owned(),
         owner: OwnerId::random(),
         now,
+    }
+}
+
+/// Claims what must be free.
+pub(crate) async fn win(db: &Db, wish: &ClaimRequest) -> i64 {
+    match db.claim(wish).await.unwrap() {
+        ClaimAnswer::Won { fence } => fence,
+        other @ (ClaimAnswer::Running { .. } | ClaimAnswer::Done { .. }) => {
+            panic!("{:?} is not free: {other:?}", wish.key)
+        }
     }
 }

@@ -4,3 +4,9 @@
 mod accounts;
 mod bed;
 mod claims;
+mod ends;
+mod media;
+mod opening;
+mod processes;
+mod secrets;
+mod windows;
