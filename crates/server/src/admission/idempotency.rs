@@ -201,8 +201,11 @@ impl Imports {
                 {
                     return Err(EnterRefused::KeyReused);
                 }
+                // Marked as watched, its failure is kept for this waiter; where it is over already, it is asked anew.
                 ClaimAnswer::Running { fence, beat, .. } => {
-                    return Ok(Entry::Join(Joined::elsewhere(self.clone(), wish, fence, beat)));
+                    if shared.db.watch(&wish.claim, fence).await? {
+                        return Ok(Entry::Join(Joined::elsewhere(self.clone(), wish, fence, beat)));
+                    }
                 }
                 ClaimAnswer::Done { media, .. } => {
                     seat.end(Stage::Made(media.clone()));

@@ -58,7 +58,7 @@ impl Joined {
                     Stage::Failed(failure) => Some(Outcome::Failed(failure)),
                     Stage::Claiming | Stage::Running | Stage::Vacated => None,
                 },
-                Way::Elsewhere { fence, beat } => imports.watch_over(&wish, fence, beat).await?,
+                Way::Elsewhere { fence, beat } => imports.wait_elsewhere(&wish, fence, beat).await?,
             };
             if let Some(outcome) = known {
                 return Ok(outcome);
@@ -76,14 +76,11 @@ impl Joined {
 }
 
 impl Imports {
-    /// Watches the attempt `fence` of another process until it has an outcome for this waiter; `None` where the row
+    /// Waits for the attempt `fence` of another process until it has an outcome for this waiter; `None` where the row
     /// changed in a way that must be asked about anew.
-    async fn watch_over(&self, wish: &Wish, fence: i64, beat: i64) -> Result<Option<Outcome>, EnterRefused> {
+    async fn wait_elsewhere(&self, wish: &Wish, fence: i64, beat: i64) -> Result<Option<Outcome>, EnterRefused> {
         let shared = &self.shared;
         let settings = &shared.settings;
-        if !shared.db.watch(&wish.claim, fence).await? {
-            return Ok(None);
-        }
         let started = Instant::now();
         let mut lease = LeaseWatch::new(settings.lease, settings.heartbeat, beat, started);
         let mut last_answer = started;

@@ -1,0 +1,10 @@
+//! Admission on a real database, with as many processes on it as a story needs: each told on SQLite and, where
+//! `SOKU_TEST_POSTGRES_URL` names a server, on PostgreSQL.
+
+#[path = "../db/bed.rs"]
+#[expect(dead_code, reason = "the stories of the database itself need more of it")]
+mod bed;
+mod idempotency;
+mod leases;
+mod limits;
+mod process;
