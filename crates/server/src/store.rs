@@ -18,6 +18,8 @@ mod sync;
 use std::fs::File;
 use std::path::Path;
 
+use soku_fetch::Spooled;
+
 pub use body::{ObjectBody, StoredObject};
 pub use data::{DataDir, DataDirError, ServeLock};
 pub use error::{Cause, StoreError};
@@ -42,6 +44,12 @@ pub struct Spool<'a> {
 pub enum Store {
     Local(LocalStore),
     S3(S3Store),
+}
+
+impl<'a> From<&'a Spooled> for Spool<'a> {
+    fn from(spooled: &'a Spooled) -> Spool<'a> {
+        Spool { path: spooled.path(), file: spooled.file(), size_bytes: spooled.size_bytes() }
+    }
 }
 
 impl Store {

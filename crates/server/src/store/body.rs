@@ -43,7 +43,8 @@ impl StoredObject {
         StoredObject { source: Source::File(Arc::new(file)), size_bytes }
     }
 
-    pub(super) fn s3(object: S3Object, size_bytes: u64) -> StoredObject {
+    pub(super) fn s3(object: S3Object) -> StoredObject {
+        let size_bytes = object.size_bytes();
         StoredObject { source: Source::S3(object), size_bytes }
     }
 

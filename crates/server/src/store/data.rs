@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::sync::sync_dir;
+use crate::id::OwnerId;
 
 const MARKER: &str = "soku-data";
 const MARKER_HEAD: &str = "soku data directory, layout ";
@@ -145,10 +146,9 @@ fn refuse_strangers(root: &Path) -> Result<(), DataDirError> {
 
 /// Whole or not at all: a mark that a crash cut short would lock the operator out.
 fn write_marker(root: &Path) -> Result<(), DataDirError> {
-    let draft = root.join(format!(".{MARKER}.{}", std::process::id()));
+    let draft = root.join(format!(".{MARKER}.{}", OwnerId::random()));
     let write = || {
         let mut file = open_lock(&draft)?;
-        file.set_len(0)?;
         writeln!(file, "{MARKER_HEAD}{LAYOUT}")?;
         file.sync_all()?;
         fs::rename(&draft, root.join(MARKER))

@@ -81,8 +81,8 @@ impl S3Store {
             return Ok(StoredObject::memory(bytes));
         }
         let path = key.bucket_path(&self.0.prefix).map_err(refused("open", id))?;
-        let object = S3Object { store: self.clone(), id: id.clone(), path };
-        let Some(len) = SmallObjects::len_of(size_bytes) else { return Ok(StoredObject::s3(object, size_bytes)) };
+        let object = S3Object { store: self.clone(), id: id.clone(), path, size_bytes };
+        let Some(len) = SmallObjects::len_of(size_bytes) else { return Ok(StoredObject::s3(object)) };
         let mut bytes = Vec::with_capacity(len);
         let mut chunks = object.read(0..size_bytes);
         while let Some(chunk) = chunks.try_next().await? {
@@ -146,6 +146,7 @@ pub(super) struct S3Object {
     store: S3Store,
     id: MediaId,
     path: BucketPath,
+    size_bytes: u64,
 }
 
 /// Where a read stands.
@@ -159,6 +160,10 @@ struct Reading {
 }
 
 impl S3Object {
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
     /// The bytes of `range`, as they come. A bucket may hang up on a reader whose client is slow: then the rest is
     /// asked for, as long as each answer brings something. An object never changes, so the pieces fit.
     pub(super) fn read(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, StoreError>> {
@@ -169,7 +174,12 @@ impl S3Object {
     async fn ask(&self, range: Range<u64>) -> Result<BoxStream<'static, object_store::Result<Bytes>>, StoreError> {
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
         let answer = self.store.0.bucket.get_opts(&self.path, options).await;
-        Ok(answer.map_err(|error| self.failed(error))?.into_stream())
+        let answer = answer.map_err(|error| self.failed(error))?;
+        if answer.meta.size != self.size_bytes {
+            let length = format!("the object has {} bytes, its row says {}", answer.meta.size, self.size_bytes);
+            return Err(StoreError::failed(format!("read media `{}`", self.id), length));
+        }
+        Ok(answer.into_stream())
     }
 
     fn failed(&self, error: object_store::Error) -> StoreError {

@@ -1,0 +1,14 @@
+//! The store and the library on real file systems, a real database, real processes, and a real S3 server where
+//! `SOKU_TEST_S3_ENDPOINT` names one.
+
+mod bed;
+mod bucket;
+mod bucket_faults;
+mod contract;
+mod crash;
+mod directory;
+mod files;
+mod full;
+mod library;
+mod memory;
+mod rooms;
