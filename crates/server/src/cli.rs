@@ -120,7 +120,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
 fn perform(command: Command, loaded: Loaded, environment: &Environment) -> Result<(), CommandError> {
     // The log of a command that ends at once is for whoever typed it.
     let colour = telemetry::is_watched() && environment.likes_colour();
-    telemetry::start(Form::Text { colour }, loaded.chosen_log_level().unwrap_or(LevelFilter::WARN));
+    telemetry::start(Form::Text { colour }, loaded.chosen_log_level().unwrap_or(&LevelFilter::WARN.into()));
     let config = loaded.config.clone();
     match command {
         Command::Account(command) => {

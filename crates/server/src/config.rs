@@ -19,7 +19,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use soku_fetch::Networks;
-use tracing::level_filters::LevelFilter;
 
 pub use document::DEFAULT_DOCUMENT;
 pub use layers::{Environment, Flags, Layers};
@@ -29,9 +28,11 @@ pub use secret::{DatabaseUrl, PublicUrl, S3Credentials, Secret, StorageUrl};
 use sections::Top;
 pub use sections::{
     DatabaseConfig, DeliveryConfig, DownloadsConfig, FetchConfig, HttpConfig, IdempotencyConfig, LogConfig, LogFormat,
-    LogLevel, RateLimitConfig, StorageConfig,
+    RateLimitConfig, StorageConfig,
 };
 pub use table::{SETTINGS, Setting};
+
+use crate::telemetry::Levels;
 
 /// Every setting, read and checked.
 #[derive(Clone, PartialEq, Debug)]
@@ -66,8 +67,8 @@ pub struct Loaded {
 impl Loaded {
     /// The log level that somebody chose, if somebody did.
     #[must_use]
-    pub fn chosen_log_level(&self) -> Option<LevelFilter> {
-        (self.layers.get("log.level").origin != Origin::Default).then(|| self.config.log_level())
+    pub fn chosen_log_level(&self) -> Option<&Levels> {
+        (self.layers.get("log.level").origin != Origin::Default).then_some(&self.config.log.level)
     }
 }
 

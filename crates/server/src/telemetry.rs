@@ -32,6 +32,21 @@ pub enum Form {
     Json,
 }
 
+/// How much is logged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Levels {
+    /// Of our own crates.
+    pub ours: LevelFilter,
+    /// Of single modules or crates, which those that write whole URLs never are.
+    pub targets: Vec<(String, LevelFilter)>,
+}
+
+impl From<LevelFilter> for Levels {
+    fn from(ours: LevelFilter) -> Levels {
+        Levels { ours, targets: Vec::new() }
+    }
+}
+
 /// Whether stderr is a terminal.
 #[must_use]
 pub fn is_watched() -> bool {
@@ -39,8 +54,8 @@ pub fn is_watched() -> bool {
 }
 
 /// Starts the log of this process on stderr. A second start changes nothing.
-pub fn start(form: Form, level: LevelFilter) {
-    let started = Registry::default().with(layer(form, level, io::stderr)).try_init();
+pub fn start(form: Form, levels: &Levels) {
+    let started = Registry::default().with(layer(form, levels, io::stderr)).try_init();
     if started.is_ok() {
         std::panic::set_hook(Box::new(|panic| {
             let at = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -51,7 +66,7 @@ pub fn start(form: Form, level: LevelFilter) {
 }
 
 /// What is logged, how, and where to.
-fn layer<S, W>(form: Form, level: LevelFilter, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+fn layer<S, W>(form: Form, levels: &Levels, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
@@ -62,7 +77,7 @@ where
             .with_target(false)
             .fmt_fields(EscapedFields { colour })
             .with_writer(writer)
-            .with_filter(levels(level))
+            .with_filter(filter(levels))
             .boxed(),
         Form::Json => tracing_subscriber::fmt::layer()
             .json()
@@ -71,19 +86,21 @@ where
             .with_span_list(false)
             .fmt_fields(JsonFields::new())
             .with_writer(EscapedJson(writer))
-            .with_filter(levels(level))
+            .with_filter(filter(levels))
             .boxed(),
     }
 }
 
-/// Ours at `level`; strangers' warnings at most; nothing from those that print whole URLs.
-fn levels(level: LevelFilter) -> Targets {
+/// Ours as chosen; strangers' warnings at most; nothing from those that print whole URLs.
+fn filter(levels: &Levels) -> Targets {
     const OURS: [&str; 5] = ["soku", "soku_api", "soku_fetch", "soku_media", "soku_server"];
     const TALKATIVE: [&str; 8] =
         ["reqwest", "object_store", "hyper", "hyper_util", "h2", "hickory_proto", "hickory_resolver", "hickory_net"];
+    let is_silent = |target: &str| TALKATIVE.contains(&target.split("::").next().unwrap_or_default());
     Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_targets(OURS.map(|target| (target, level)))
+        .with_default(levels.ours.min(LevelFilter::WARN))
+        .with_targets(OURS.map(|target| (target, levels.ours)))
+        .with_targets(levels.targets.iter().filter(|(target, _)| !is_silent(target)).cloned())
         .with_targets(TALKATIVE.map(|target| (target, LevelFilter::OFF)))
 }
 

@@ -4,9 +4,12 @@ pub(super) mod amount;
 pub(super) mod list;
 pub(super) mod place;
 
+use tracing::level_filters::LevelFilter;
+
 use super::nearest::nearest;
 use super::problem::Unfit;
 use super::table::{Kind, Shape};
+use crate::telemetry::Levels;
 
 /// `true` or `false`.
 pub(super) struct Flag();
@@ -64,6 +67,39 @@ impl<T: Copy + Sync> Kind for OneOf<T> {
     }
 }
 
+/// A level, and after it perhaps others of single modules: `warn,soku_fetch=debug`.
+pub(super) struct LogLevels();
+
+const LEVELS: OneOf<LevelFilter> = OneOf(&[
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+]);
+
+impl Shape for LogLevels {
+    fn noun(&self) -> &'static str {
+        "LEVEL"
+    }
+}
+
+impl Kind for LogLevels {
+    type Value = Levels;
+
+    fn parse(&self, text: &str) -> Result<Levels, Unfit> {
+        let (ours, others) = text.split_once(',').unwrap_or((text, ""));
+        let target = |item: &str| {
+            let (target, level) = item.split_once('=').ok_or_else(|| {
+                Unfit::new(format!("a level and then `module=level`, separated by commas: `{item}` is none"))
+            })?;
+            Ok((target.trim().to_owned(), LEVELS.parse(level.trim())?))
+        };
+        let others = others.split(',').map(str::trim).filter(|item| !item.is_empty());
+        Ok(Levels { ours: LEVELS.parse(ours.trim())?, targets: others.map(target).collect::<Result<_, Unfit>>()? })
+    }
+}
+
 /// What may stand between the parentheses of a `User-Agent`; empty is not set.
 pub(super) struct Contact();
 
@@ -118,6 +154,20 @@ mod tests {
         assert_eq!(Flag().parse("Off"), Ok(false));
         assert_eq!(Flag().parse("flase").unwrap_err().nearest.as_deref(), Some("false"));
         assert_eq!(Flag().parse("").unwrap_err().nearest, None);
+    }
+
+    #[test]
+    fn single_modules_may_have_a_level_of_their_own() {
+        let targets = vec![("soku_fetch".to_owned(), LevelFilter::DEBUG), ("sqlx".to_owned(), LevelFilter::INFO)];
+
+        assert_eq!(LogLevels().parse("info"), Ok(LevelFilter::INFO.into()));
+        assert_eq!(
+            LogLevels().parse("warn, soku_fetch=debug,sqlx=info"),
+            Ok(Levels { ours: LevelFilter::WARN, targets })
+        );
+        assert_eq!(LogLevels().parse("wran").unwrap_err().nearest.as_deref(), Some("warn"));
+        assert_eq!(LogLevels().parse("warn,soku_fetch=debgu").unwrap_err().nearest.as_deref(), Some("debug"));
+        assert!(LogLevels().parse("warn,debug").is_err());
     }
 
     #[test]

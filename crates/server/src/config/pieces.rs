@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use tracing::level_filters::LevelFilter;
-
-use super::{Config, LogFormat, LogLevel};
+use super::{Config, LogFormat};
 use crate::db::{DbSettings, sqlite_url};
 use crate::telemetry::Form;
 
@@ -44,18 +42,6 @@ impl Config {
             LogFormat::Auto if is_watched => text,
             LogFormat::Auto | LogFormat::Json => Form::Json,
             LogFormat::Text => text,
-        }
-    }
-
-    /// How much is logged.
-    #[must_use]
-    pub fn log_level(&self) -> LevelFilter {
-        match self.log.level {
-            LogLevel::Error => LevelFilter::ERROR,
-            LogLevel::Warn => LevelFilter::WARN,
-            LogLevel::Info => LevelFilter::INFO,
-            LogLevel::Debug => LevelFilter::DEBUG,
-            LogLevel::Trace => LevelFilter::TRACE,
         }
     }
 }

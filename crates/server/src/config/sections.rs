@@ -9,9 +9,10 @@ use soku_fetch::Networks;
 use super::kind::amount::{Bytes, Count, DAY, GIB, HOUR, KIB, MIB, MINUTE, SECOND, Span, TIB};
 use super::kind::list::{NameServers, NetworkList, Ports};
 use super::kind::place::{Database, Directory, Endpoint, Listen, Public, Storage};
-use super::kind::{Contact, Flag, OneOf, Region};
+use super::kind::{Contact, Flag, LogLevels, OneOf, Region};
 use super::secret::{DatabaseUrl, PublicUrl, StorageUrl};
 use super::table::section;
+use crate::telemetry::Levels;
 
 section! {
     /// What stands at the top, in no section.
@@ -145,26 +146,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// How much is logged.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
 section! {
     /// The log.
     pub LogConfig "log" {
         format: LogFormat = OneOf(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)]);
-        level: LogLevel = OneOf(&[
-            ("error", LogLevel::Error),
-            ("warn", LogLevel::Warn),
-            ("info", LogLevel::Info),
-            ("debug", LogLevel::Debug),
-            ("trace", LogLevel::Trace),
-        ]);
+        level: Levels = LogLevels();
     }
 }

@@ -20,10 +20,10 @@ impl io::Write for Kept {
 }
 
 /// What `work` logs.
-fn logged(form: Form, level: LevelFilter, work: impl FnOnce()) -> String {
+fn logged(form: Form, levels: impl Into<Levels>, work: impl FnOnce()) -> String {
     let kept = Kept::default();
     let writer = kept.clone();
-    let subscriber = Registry::default().with(layer(form, level, move || writer.clone()));
+    let subscriber = Registry::default().with(layer(form, &levels.into(), move || writer.clone()));
     tracing::subscriber::with_default(subscriber, work);
     let bytes = kept.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
@@ -75,6 +75,25 @@ fn the_level_is_ours_and_talkative_crates_are_silent() {
     let lines: Vec<&str> = log.lines().map(|line| line.split_once("  ").map_or(line, |(_, rest)| rest)).collect();
     assert!(log.contains("ours") && log.contains("their warning"), "{lines:?}");
     assert!(!log.contains("secret") && !log.contains("theirs"), "{lines:?}");
+}
+
+#[test]
+fn single_modules_have_levels_of_their_own_but_not_those_that_print_urls() {
+    let targets =
+        ["soku_server::cli", "sqlx", "reqwest", "hyper::proto"].map(|target| (target.to_owned(), LevelFilter::TRACE));
+    let levels = Levels { ours: LevelFilter::WARN, targets: targets.to_vec() };
+
+    let log = logged(Form::Text { colour: false }, levels, || {
+        tracing::info!(target: "soku_server::cli::serve", "one");
+        tracing::info!(target: "soku_server::http", "two");
+        tracing::info!(target: "sqlx::query", "three");
+        tracing::error!(target: "reqwest::connect", "four");
+        tracing::error!(target: "hyper::proto::h1", "five");
+    });
+
+    let words = |word: &str| log.contains(word);
+    assert!(words("one") && words("three"), "{log}");
+    assert!(!words("two") && !words("four") && !words("five"), "{log}");
 }
 
 #[test]
