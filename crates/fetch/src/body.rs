@@ -14,6 +14,13 @@ use crate::limits::Limits;
 use crate::pace::Pace;
 use crate::request::AnswerBody;
 
+/// Whether a reader of a body has been told that nothing more comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    Seen,
+    Unseen,
+}
+
 /// The coded bytes of one answer. Its errors are [`FetchError`]s inside `io::Error`s.
 pub(crate) struct WireBody {
     body: AnswerBody,
@@ -23,6 +30,7 @@ pub(crate) struct WireBody {
     length: Option<u64>,
     most: u64,
     limit_bytes: u64,
+    end: End,
     clock: WaitingClock,
 }
 
@@ -36,6 +44,7 @@ impl WireBody {
             length,
             most: limits.max_bytes.saturating_sub(before),
             limit_bytes: limits.max_bytes,
+            end: End::Unseen,
             clock: WaitingClock::new(limits),
         }
     }
@@ -48,6 +57,11 @@ impl WireBody {
     /// Bytes that a decoder has taken so far.
     pub(crate) fn taken(&self) -> u64 {
         self.received - self.chunk.len() as u64
+    }
+
+    /// Whether a decoder knows by now that this is all.
+    pub(crate) fn end(&self) -> End {
+        self.end
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
@@ -81,6 +95,9 @@ impl AsyncBufRead for WireBody {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         ready!(this.poll_chunk(cx)).map_err(io::Error::other)?;
+        if this.chunk.is_empty() {
+            this.end = End::Seen;
+        }
         Poll::Ready(Ok(&this.chunk))
     }
 

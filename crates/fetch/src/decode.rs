@@ -6,8 +6,9 @@ use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecod
 use async_compression::zstd::DParameter;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, Chain};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, Chain};
 
+use crate::body::{End, WireBody};
 use crate::error::FetchError;
 
 /// RFC 9659: the largest window that zstd may have as a content coding, 8 MiB, as a power of two.
@@ -44,30 +45,31 @@ impl Coding {
     }
 }
 
-/// The decoded bytes of a coded reader, which stays in reach for its counters.
-pub(crate) enum Decoded<R> {
-    Identity(R),
-    Gzip(Box<GzipDecoder<R>>),
-    Zlib(Box<ZlibDecoder<Peeked<R>>>),
-    Deflate(Box<DeflateDecoder<Peeked<R>>>),
-    Brotli(Box<BrotliDecoder<R>>),
-    Zstd(Box<ZstdDecoder<R>>),
+/// The decoded bytes of a body, which stays in reach for its counters.
+pub(crate) enum Decoded {
+    Identity(Box<WireBody>),
+    Gzip(Box<GzipDecoder<WireBody>>),
+    Zlib(Box<ZlibDecoder<Peeked>>),
+    Deflate(Box<DeflateDecoder<Peeked>>),
+    Brotli(Box<BrotliDecoder<WireBody>>),
+    Zstd(Box<ZstdDecoder<WireBody>>),
 }
 
-type Peeked<R> = Chain<io::Cursor<Vec<u8>>, R>;
+type Peeked = Chain<io::Cursor<Vec<u8>>, WireBody>;
 
-impl<R: AsyncBufRead + Unpin> Decoded<R> {
+impl Decoded {
     /// Prepares the decoder; a coding over no bytes at all is no bytes at all.
-    pub(crate) async fn new(coding: Coding, reader: R) -> Result<Decoded<R>, FetchError> {
-        Decoded::prepare(coding, reader).await.map_err(reading_error)
+    pub(crate) async fn new(coding: Coding, body: WireBody) -> Result<Decoded, FetchError> {
+        // Nothing is decoded yet, so the only errors are the body's own.
+        Decoded::prepare(coding, body).await.map_err(|error| reading_error(error, End::Unseen))
     }
 
-    async fn prepare(coding: Coding, mut reader: R) -> io::Result<Decoded<R>> {
+    async fn prepare(coding: Coding, mut reader: WireBody) -> io::Result<Decoded> {
         if coding == Coding::Identity || reader.fill_buf().await?.is_empty() {
-            return Ok(Decoded::Identity(reader));
+            return Ok(Decoded::Identity(Box::new(reader)));
         }
         Ok(match coding {
-            Coding::Identity => Decoded::Identity(reader),
+            Coding::Identity => Decoded::Identity(Box::new(reader)),
             Coding::Gzip => {
                 let mut decoder = GzipDecoder::new(reader);
                 decoder.multiple_members(true);
@@ -95,8 +97,8 @@ impl<R: AsyncBufRead + Unpin> Decoded<R> {
         })
     }
 
-    /// The coded reader.
-    pub(crate) fn coded(&self) -> &R {
+    /// The coded body.
+    pub(crate) fn coded(&self) -> &WireBody {
         match self {
             Decoded::Identity(reader) => reader,
             Decoded::Gzip(decoder) => decoder.get_ref(),
@@ -107,7 +109,7 @@ impl<R: AsyncBufRead + Unpin> Decoded<R> {
         }
     }
 
-    fn coded_mut(&mut self) -> &mut R {
+    fn coded_mut(&mut self) -> &mut WireBody {
         match self {
             Decoded::Identity(reader) => reader,
             Decoded::Gzip(decoder) => decoder.get_mut(),
@@ -129,30 +131,32 @@ impl<R: AsyncBufRead + Unpin> Decoded<R> {
             Decoded::Brotli(decoder) => decoder.read_buf(&mut target).await,
             Decoded::Zstd(decoder) => decoder.read_buf(&mut target).await,
         };
-        match read.map_err(reading_error)? {
-            0 => self.drain().await.map(|()| 0),
-            read => Ok(read),
+        match read {
+            Ok(0) => self.drain().await.map_err(|error| reading_error(error, End::Unseen)),
+            Ok(read) => Ok(read),
+            Err(error) => Err(reading_error(error, self.coded().end())),
         }
     }
 
     /// A coded stream may end before its body does; a body that is then cut was cut all the same.
-    async fn drain(&mut self) -> Result<(), FetchError> {
-        let reader = self.coded_mut();
+    async fn drain(&mut self) -> io::Result<usize> {
+        let body = self.coded_mut();
         loop {
-            let length = reader.fill_buf().await.map_err(reading_error)?.len();
+            let length = body.fill_buf().await?.len();
             if length == 0 {
-                return Ok(());
+                return Ok(0);
             }
-            reader.consume(length);
+            body.consume(length);
         }
     }
 }
 
-/// An error is either the wire's own, or the decoder's opinion of what the wire brought.
-fn reading_error(error: io::Error) -> FetchError {
+/// An error is either the body's own, or the decoder's opinion of what the body brought: that it is nonsense, or, once
+/// its end is known, that something is missing.
+fn reading_error(error: io::Error, end: End) -> FetchError {
     match FetchError::unwrap_io(error) {
         Ok(ours) => ours,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => FetchError::Truncated(Some(error.into())),
+        Err(error) if end == End::Seen => FetchError::Truncated(Some(error.into())),
         Err(error) => {
             FetchError::BadResponse { what: "a content coding that cannot be undone", source: Some(error.into()) }
         }

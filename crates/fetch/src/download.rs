@@ -59,9 +59,10 @@ impl<'a> Download<'a> {
             (StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION, _) => self.begin(url, answer).await,
             (StatusCode::PARTIAL_CONTENT, Some(_)) => self.resume(answer).await,
             (StatusCode::PARTIAL_CONTENT, None) => Err(FetchError::bad_response("a part that nobody asked for").into()),
+            // The source has no rest, though what came had no end.
             (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => {
                 self.source = None;
-                Err(Failed::again(source_status(answer.status, &answer.headers, answer.answered_at())))
+                Err(FetchError::Truncated(None).into())
             }
             _ => Err(source_status(answer.status, &answer.headers, answer.answered_at()).into()),
         }

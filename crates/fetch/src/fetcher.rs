@@ -32,7 +32,7 @@ pub struct FetchJob<'a> {
     /// The file to create; its directory exists, the file does not.
     pub spool: PathBuf,
     /// Whether the content is wanted, decided on its first bytes.
-    pub verdict: &'a Verdict,
+    pub verdict: &'a Verdict<'a>,
     /// Where to say how far it is.
     pub progress: Option<&'a Progress>,
 }
@@ -52,9 +52,9 @@ pub struct Fetched {
 
 impl Fetcher {
     /// A fetcher that introduces itself as `user_agent`; what no header may carry in it is left out.
-    pub fn new(dialer: Dialer, limits: Limits, user_agent: String) -> Fetcher {
-        let printable: String = user_agent.chars().filter(|c| matches!(c, ' '..='~')).collect();
-        let user_agent = HeaderValue::from_str(&printable).expect("printable ASCII is a header value");
+    pub fn new(dialer: Dialer, limits: Limits, mut user_agent: String) -> Fetcher {
+        user_agent.retain(|c| matches!(c, ' '..='~'));
+        let user_agent = HeaderValue::try_from(user_agent).expect("printable ASCII is a header value");
         Fetcher { dialer, limits, user_agent }
     }
 

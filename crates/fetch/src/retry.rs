@@ -96,7 +96,8 @@ pub(crate) fn source_status(status: StatusCode, headers: &HeaderMap, answered_at
             return Some(text.parse().unwrap_or(u64::MAX));
         }
         let at = httpdate::parse_http_date(text).ok()?;
-        Some(at.duration_since(answered_at).unwrap_or_default().as_secs_f64().ceil() as u64)
+        let wait = at.duration_since(answered_at).unwrap_or_default();
+        Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     });
     FetchError::SourceStatus { status: status.as_u16(), retry_after }
 }

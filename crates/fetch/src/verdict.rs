@@ -23,4 +23,4 @@ pub struct ContentRefused {
 }
 
 /// Looks at the first bytes and says whether the rest is wanted.
-pub type Verdict = dyn Fn(&FirstBytes<'_>) -> Result<(), ContentRefused> + Send + Sync;
+pub type Verdict<'a> = dyn Fn(&FirstBytes<'_>) -> Result<(), ContentRefused> + Send + Sync + 'a;

@@ -58,7 +58,7 @@ impl Bed {
         self.fetch_with(url, &accept).await
     }
 
-    pub(crate) async fn fetch_with(&self, url: &str, verdict: &soku_fetch::Verdict) -> Result<Fetched, FetchError> {
+    pub(crate) async fn fetch_with(&self, url: &str, verdict: &soku_fetch::Verdict<'_>) -> Result<Fetched, FetchError> {
         let url = SourceUrl::parse(url).unwrap();
         self.run(FetchJob { url: &url, spool: self.spool_path(), verdict, progress: None }).await
     }

@@ -72,12 +72,15 @@ impl Answer {
         Answer { head: Vec::new(), framing: Framing::Raw, ..Answer::status(200).body(bytes) }
     }
 
-    /// What a well-behaved server answers to a request for a range of this body: 206 from the asked offset on, or 200
-    /// with everything if none is asked for.
+    /// What a well-behaved server answers to a request for a range of this body: 206 from the asked offset on, 416
+    /// where nothing is there, or 200 with everything if none is asked for.
     pub fn part(content_type: &str, body: impl Into<Bytes>, start: Option<usize>) -> Answer {
         let body: Bytes = body.into();
         match start {
             None => Answer::ok(content_type, body),
+            Some(start) if start >= body.len() => {
+                Answer::status(416).header("Content-Range", format!("bytes */{}", body.len()))
+            }
             Some(start) => Answer::status(206)
                 .header("Content-Type", content_type)
                 .header("Content-Range", format!("bytes {start}-{}/{}", body.len() - 1, body.len()))
