@@ -1,1 +1,171 @@
-//! Not built yet.
+//! Builds every part from the configuration, and runs them together: the only file that knows all of them.
+
+mod parts;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::admission::{Admission, Upkeep};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::http::connection::{self, ConnectionSettings};
+use crate::ingest::{self, Ingest};
+use crate::library::{Library, LibrarySettings};
+use crate::media::Media;
+use crate::store::{DataDir, Room, Store};
+use crate::telemetry::Causes;
+
+pub use parts::StartError;
+
+/// How long connections may take to end after the last download has.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How often what other processes left behind is looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Every part of a running server (or of one import on the command line).
+pub struct App {
+    pub clock: Clock,
+    pub db: Db,
+    pub store: Store,
+    pub library: Library,
+    pub admission: Arc<Admission>,
+    pub ingest: Ingest,
+    pub http: HttpSettings,
+    stopping: AtomicBool,
+    upkeep: std::sync::Mutex<Option<Running>>,
+}
+
+/// What the routes need to know beside the parts.
+pub struct HttpSettings {
+    /// The base of hosted URLs, without a slash at its end.
+    pub public_base: String,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    pub max_body_bytes: usize,
+    pub request_timeout: Duration,
+    connection: ConnectionSettings,
+    stop_grace: Duration,
+}
+
+/// The tasks that renew claims and save windows, and how to end them.
+struct Running {
+    until: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Opens database, store and library, clears what dead processes left, and starts the upkeep.
+///
+/// `listened` is the address on which the server listens: hosted URLs begin with it unless a public URL is set.
+///
+/// # Errors
+/// [`StartError`] names the part that could not be opened and why.
+pub async fn build(config: &Config, clock: Clock, listened: SocketAddr) -> Result<Arc<App>, StartError> {
+    let data = DataDir::prepare(&config.data_dir)?;
+    let owner = crate::id::OwnerId::random();
+    let room = Room::enter(&data, owner.clone())?;
+    let db = Db::open(&config.db_settings()).await?;
+    let store = parts::store(config, &data, room.clone())?;
+    let library = Library::new(db.clone(), store.clone(), data, room.clone(), &LibrarySettings::default());
+    let swept = library.sweep().await?;
+    info!("Cleared what earlier processes left: {swept:?}");
+
+    let (admission, upkeep) = Admission::open(parts::admission(config), db.clone(), clock.clone(), owner).await?;
+    let public_base = config.public_base(listened);
+    let fetcher = parts::fetcher(config, &public_base)?;
+    let ingest = Ingest::new(ingest::Parts {
+        clock: clock.clone(),
+        admission: Arc::clone(&admission),
+        fetcher,
+        room,
+        store: store.clone(),
+        db: db.clone(),
+    });
+    let app = Arc::new(App {
+        clock,
+        db,
+        store,
+        library,
+        admission,
+        ingest,
+        http: parts::http(config, public_base),
+        stopping: AtomicBool::new(false),
+        upkeep: std::sync::Mutex::new(None),
+    });
+    app.start_upkeep(upkeep);
+    Ok(app)
+}
+
+/// Serves `app` on `listener` until `stop` is cancelled, then in order: no new connection, no new download; what runs is
+/// finished or, after the grace period, interrupted; the windows are saved and the database is closed.
+pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {
+    let router = crate::http::routes(Arc::clone(&app));
+    let grace = app.http.stop_grace;
+    let settings = app.http.connection;
+    let connections =
+        connection::serve(listener, router, app.clock.clone(), settings, stop.clone(), grace + LAST_ANSWERS);
+    let downloads = async {
+        stop.cancelled().await;
+        app.stopping.store(true, Ordering::Relaxed);
+        app.ingest.stop(grace).await;
+    };
+    tokio::join!(connections, downloads);
+    app.close().await;
+}
+
+impl App {
+    /// The public URL of a media entry.
+    #[must_use]
+    pub fn hosted_url(&self, media: &Media) -> String {
+        let name = soku_media::encode_segment(&media.filename);
+        format!("{}/media/{}/{name}", self.http.public_base, media.id)
+    }
+
+    /// Whether the server is on its way out.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Saves what is only in memory and closes the database. Nothing may be asked of the app after this.
+    pub async fn close(&self) {
+        let running = self.upkeep.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(Running { until, tasks }) = running {
+            until.cancel();
+            for task in tasks {
+                if let Err(panicked) = task.await {
+                    error!("A background task panicked: {panicked}");
+                }
+            }
+        }
+        self.db.close().await;
+    }
+
+    fn start_upkeep(self: &Arc<Self>, upkeep: Upkeep) {
+        let until = CancellationToken::new();
+        let renewing = tokio::spawn(upkeep.run(until.clone()));
+        let sweeping = tokio::spawn(sweep_now_and_then(self.library.clone(), until.clone()));
+        let running = Running { until, tasks: vec![renewing, sweeping] };
+        *self.upkeep.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(running);
+    }
+}
+
+/// Clears what a process that died meanwhile left: on the same directory the command line may die too.
+async fn sweep_now_and_then(library: Library, until: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = until.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+        if let Err(cause) = library.sweep().await {
+            error!("Could not sweep: {}", Causes(&cause));
+        }
+    }
+}

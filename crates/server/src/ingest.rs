@@ -1,1 +1,333 @@
-//! Not built yet.
+//! The one use case behind `POST /v1/media` and `soku import`: admit, fetch, keep, record.
+//!
+//! Order is everything here (ARCHITECTURE.md): spool, durable object, row, answer. The job belongs to the process and not
+//! to the connection that asked for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use soku_api::Reason;
+use soku_fetch::{FetchJob, Fetched, Fetcher, FirstBytes, Progress, SourceUrl};
+use soku_media::Typed;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, error, info, warn};
+
+use crate::admission::{
+    Admission, Endpoint, EnterRefused, Entry, IdempotencyKey, Joined, Outcome, PayloadHash, Ticket,
+};
+use crate::clock::Clock;
+use crate::db::{Db, RecordError};
+use crate::failure::Failure;
+use crate::id::{AccountId, MediaId};
+use crate::media::{Disposition, Media};
+use crate::store::{Kept, ObjectKey, ObjectMeta, Room, Spool, Store, StoreError};
+use crate::telemetry::Causes;
+
+mod failed;
+
+/// What an import is asked with.
+pub struct Import {
+    pub account: AccountId,
+    pub url: SourceUrl,
+    /// The caller's own key; without one it is derived from the account and the payload.
+    pub key: Option<IdempotencyKey>,
+    /// Told how far the download is.
+    pub progress: Option<Arc<Progress>>,
+}
+
+/// A media entry that is stored for good.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    pub media: Media,
+    /// Whether another request made it.
+    pub replayed: bool,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub enum ImportError {
+    /// The idempotency key was used with another payload.
+    KeyReused,
+    Failed(Failure),
+    /// A bug: the job panicked. The log has the cause.
+    Broken,
+}
+
+/// The parts that an import passes through, in this order.
+pub struct Parts {
+    pub clock: Clock,
+    pub admission: Arc<Admission>,
+    pub fetcher: Fetcher,
+    pub room: Room,
+    pub store: Store,
+    pub db: Db,
+}
+
+/// Imports media; cheap to clone.
+#[derive(Clone)]
+pub struct Ingest {
+    parts: Arc<Parts>,
+    jobs: TaskTracker,
+    interrupt: CancellationToken,
+}
+
+/// What the admitting step leaves to the one who asked.
+enum Step {
+    Done(Imported),
+    Wait(Joined),
+}
+
+impl Ingest {
+    /// An import line over these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Ingest {
+        Ingest { parts: Arc::new(parts), jobs: TaskTracker::new(), interrupt: CancellationToken::new() }
+    }
+
+    /// Imports one URL, or answers with what the same request made before or is making now.
+    ///
+    /// Dropping the returned future does not stop the work.
+    ///
+    /// # Errors
+    /// See [`ImportError`].
+    pub async fn import(&self, import: Import) -> Result<Imported, ImportError> {
+        let import = Arc::new(import);
+        let (parts, asked) = (Arc::clone(&self.parts), Arc::clone(&import));
+        let interrupt = self.interrupt.clone();
+        let first = self.on_a_task(async move {
+            match parts.enter(&asked).await? {
+                Entry::Begin(ticket) => parts.make(&asked, ticket, &interrupt).await.map(Step::Done),
+                Entry::AlreadyMade(media) => Ok(Step::Done(Imported { media, replayed: true })),
+                Entry::Join(joined) => Ok(Step::Wait(joined)),
+            }
+        });
+        let joined = match first.await? {
+            Step::Done(imported) => return Ok(imported),
+            Step::Wait(joined) => joined,
+        };
+        match joined.outcome().await.map_err(refused)? {
+            Outcome::Made(media) => Ok(Imported { media, replayed: true }),
+            Outcome::Failed(failure) => Err(ImportError::Failed(failure)),
+            Outcome::Begin(ticket) => {
+                let (parts, interrupt) = (Arc::clone(&self.parts), self.interrupt.clone());
+                self.on_a_task(async move { parts.make(&import, ticket, &interrupt).await }).await
+            }
+        }
+    }
+
+    /// Runs `job` to its end whatever becomes of the one who waits for it.
+    async fn on_a_task<T: Send + 'static>(
+        &self,
+        job: impl Future<Output = Result<T, ImportError>> + Send + 'static,
+    ) -> Result<T, ImportError> {
+        self.jobs.spawn(job.in_current_span()).await.unwrap_or_else(|panicked| {
+            error!("An import panicked: {panicked}");
+            Err(ImportError::Broken)
+        })
+    }
+
+    /// Refuses what is not begun, lets what runs go on for at most `grace`, then interrupts the rest.
+    pub async fn stop(&self, grace: Duration) {
+        self.parts.admission.close();
+        self.jobs.close();
+        if tokio::time::timeout(grace, self.jobs.wait()).await.is_err() {
+            warn!(running = self.jobs.len(), "Downloads still run after the grace period and are interrupted");
+            self.interrupt.cancel();
+            self.jobs.wait().await;
+        }
+    }
+}
+
+impl Parts {
+    async fn enter(&self, import: &Import) -> Result<Entry, ImportError> {
+        let payload = PayloadHash::of([("url", import.url.identity().as_bytes())]);
+        let derived;
+        let key = match &import.key {
+            Some(key) => key,
+            None => {
+                derived = IdempotencyKey::derive(&import.account, &payload);
+                &derived
+            }
+        };
+        self.admission.enter(&import.account, Endpoint::Media, key, payload).await.map_err(refused)
+    }
+
+    /// Makes the import that `ticket` stands for, and tells all who wait how it ended.
+    async fn make(
+        &self,
+        import: &Import,
+        ticket: Ticket,
+        interrupt: &CancellationToken,
+    ) -> Result<Imported, ImportError> {
+        let outcome = tokio::select! {
+            outcome = self.run(import, &ticket) => outcome,
+            () = interrupt.cancelled() => Err(Reason::Interrupted.into()),
+        };
+        match outcome {
+            Ok(media) => {
+                ticket.complete(&media);
+                Ok(Imported { media, replayed: false })
+            }
+            Err(failure) => {
+                ticket.fail(failure.clone()).await;
+                Err(ImportError::Failed(failure))
+            }
+        }
+    }
+
+    async fn run(&self, import: &Import, ticket: &Ticket) -> Result<Media, Failure> {
+        let _turn = self.admission.turns.wait(&import.account).await?;
+        let id = MediaId::random();
+        let fetched = self.fetch(&id, import).await?;
+        let typed = exact_type(&fetched).await?;
+        let media = self.describe(id, import, &fetched, &typed);
+        self.keep(&fetched, &media, ticket).await?;
+        info!(
+            media.id = %media.id,
+            account.id = %media.account_id,
+            size_bytes = media.size_bytes,
+            content_type = media.content_type,
+            source = media.source_url,
+            "Stored media `{}`", media.id
+        );
+        Ok(media)
+    }
+
+    async fn fetch(&self, id: &MediaId, import: &Import) -> Result<Fetched, Failure> {
+        let job = FetchJob {
+            url: &import.url,
+            spool: self.room.spool_path(id),
+            verdict: &first_verdict,
+            progress: import.progress.as_deref(),
+        };
+        self.fetcher.fetch(job).await.map_err(|error| {
+            let failure = failed::from_fetch(&error);
+            info!(
+                reason = failure.reason.as_str(),
+                source = import.url.redacted(),
+                "A download failed: {}",
+                Causes(&error)
+            );
+            failure
+        })
+    }
+
+    fn describe(&self, id: MediaId, import: &Import, fetched: &Fetched, typed: &Typed) -> Media {
+        let disposition = fetched.content_disposition.as_deref();
+        let name = soku_media::choose_name(disposition, import.url.as_url(), fetched.final_url.as_url(), typed);
+        Media {
+            id,
+            account_id: import.account.clone(),
+            filename: name.as_str().to_owned(),
+            content_type: typed.mime().to_owned(),
+            disposition: if typed.is_inline() { Disposition::Inline } else { Disposition::Attachment },
+            size_bytes: fetched.spooled.size_bytes(),
+            sha256: hex::encode(fetched.spooled.sha256()),
+            source_url: import.url.redacted().to_owned(),
+            created: self.clock.now(),
+        }
+    }
+
+    /// Object first, then the row: whatever ends this in between, the object is marked, and the sweep removes it unless
+    /// the row came to be after all.
+    async fn keep(&self, fetched: &Fetched, media: &Media, ticket: &Ticket) -> Result<(), Failure> {
+        let key = ObjectKey::of(media);
+        let spooled = &fetched.spooled;
+        let spool = Spool { path: spooled.path(), file: spooled.file(), size_bytes: spooled.size_bytes() };
+        let kept = match self.store.keep(spool, &key, &meta_of(media)).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                let full = matches!(error, StoreError::Full { .. });
+                let reason = if full { Reason::StorageFull } else { Reason::StorageFailed };
+                error!(media.id = %media.id, "Could not keep media: {}", Causes(&error));
+                return Err(reason.into());
+            }
+        };
+        let until = ticket.remembered_until(self.clock.now());
+        match self.db.record(media, ticket.claim(), ticket.fence(), until).await {
+            Ok(()) => {
+                kept.recorded();
+                Ok(())
+            }
+            Err(RecordError::FenceLost) => {
+                warn!(media.id = %media.id, "Another process took the claim over; this download is dropped");
+                self.discard(kept, &key).await;
+                Err(Reason::Interrupted.into())
+            }
+            Err(RecordError::Db(cause)) => {
+                error!(media.id = %media.id, "Could not record media: {}", Causes(&cause));
+                match self.db.find_media(&media.id).await {
+                    // The commit went through; only its answer was lost.
+                    Ok(Some(_)) => {
+                        kept.recorded();
+                        Ok(())
+                    }
+                    Ok(None) => {
+                        self.discard(kept, &key).await;
+                        Err(Reason::StorageFailed.into())
+                    }
+                    // Nobody knows: the mark that `kept` leaves lets the sweep decide.
+                    Err(_) => Err(Reason::StorageFailed.into()),
+                }
+            }
+        }
+    }
+
+    async fn discard(&self, kept: Kept, key: &ObjectKey) {
+        match self.store.delete(key).await {
+            Ok(()) => kept.nothing_left(),
+            Err(error) => {
+                error!("Could not remove an unrecorded object; a sweep will: {}", Causes(&error));
+            }
+        }
+    }
+}
+
+fn refused(error: EnterRefused) -> ImportError {
+    match error {
+        EnterRefused::KeyReused => ImportError::KeyReused,
+        EnterRefused::ShuttingDown => ImportError::Failed(Reason::ShuttingDown.into()),
+        EnterRefused::Db(cause) => {
+            error!("Could not claim an idempotency key: {}", Causes(&cause));
+            ImportError::Failed(Reason::NotReady.into())
+        }
+    }
+}
+
+/// The headers that a bucket keeps with the object.
+fn meta_of(media: &Media) -> ObjectMeta {
+    ObjectMeta {
+        content_type: media.content_type.clone(),
+        content_disposition: soku_media::content_disposition(media.disposition.as_str(), &media.filename),
+    }
+}
+
+/// Whether the first decoded bytes can be media at all, so that a page is refused before it is loaded.
+fn first_verdict(first: &FirstBytes<'_>) -> Result<(), soku_fetch::ContentRefused> {
+    let sniffed = soku_media::sniff(first.head, first.complete);
+    match soku_media::judge(sniffed, first.content_type) {
+        Ok(_) => Ok(()),
+        Err(refused) => Err(soku_fetch::ContentRefused { detected_type: refused.detected_type }),
+    }
+}
+
+/// The type of the whole file, read where it lies.
+async fn exact_type(fetched: &Fetched) -> Result<Typed, Failure> {
+    let file = fetched.spooled.file().try_clone();
+    let size = fetched.spooled.size_bytes();
+    let sniffed = tokio::task::spawn_blocking(move || soku_media::sniff_file(&mut file?, size)).await;
+    let sniffed = match sniffed {
+        Ok(Ok(sniffed)) => sniffed,
+        Ok(Err(error)) => {
+            error!("Could not read a spool file back: {error}");
+            return Err(Reason::StorageFailed.into());
+        }
+        Err(panicked) => {
+            error!("Telling a file's type panicked: {panicked}");
+            return Err(Reason::StorageFailed.into());
+        }
+    };
+    soku_media::judge(sniffed, fetched.content_type.as_deref())
+        .map_err(|refused| Failure { detected_type: Some(refused.detected_type), ..Failure::from(Reason::NotMedia) })
+}

@@ -38,6 +38,22 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 const METHODS: &str = "GET, HEAD";
 
 /// Answers a request for a file.
+#[utoipa::path(
+    method(get, head), path = "/media/{id}/{filename}", tag = "media", operation_id = "getMedia",
+    summary = "Fetch hosted media",
+    description = "The stored bytes under their own type, by RFC 9110: ranges and conditions. Public, and not rate limited.",
+    params(
+        ("id" = String, Path, description = "The id from the hosted URL", example = "f7e8d9c0b3c4d5e6a1b2c3d4e5f60718"),
+        ("filename" = String, Path, description = "The name from the hosted URL", example = "product-demo.mp4"),
+        ("Range" = Option<String>, Header, description = "One or several byte ranges", example = "bytes=0-1023"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has")
+    ),
+    responses(
+        (status = 200, description = "The whole file.", content_type = "*/*"),
+        (status = 206, description = "The requested range or ranges.", content_type = "*/*"),
+        (status = 304, description = "The client's copy is the current one.")
+    )
+)]
 pub async fn deliver(
     State(app): State<Arc<App>>,
     Extension(context): Extension<Context>,
@@ -49,14 +65,6 @@ pub async fn deliver(
     match answer(&app.library, context, &request, started).await {
         Ok(response) => response,
         Err(refusal) => refuse(refusal),
-    }
-}
-
-/// Answers a request for a path under `/media` that no file can have.
-pub async fn nothing(request: Request<Body>) -> Response {
-    match *request.method() {
-        Method::GET | Method::HEAD => refuse(Refusal::not_found()),
-        _ => refuse(Refusal::method_not_allowed(METHODS)),
     }
 }
 

@@ -125,7 +125,7 @@ impl Refusal {
 
     /// 429; one more request passes after `retry_after_seconds`.
     #[must_use]
-    pub fn rate_limited(retry_after_seconds: u64) -> Refusal {
+    pub fn rate_limited(retry_after_seconds: i64) -> Refusal {
         let message = format!("Too many requests. Try again in {retry_after_seconds} seconds.");
         let refusal = Refusal::new(ErrorCode::RateLimitExceeded, message);
         refusal.with(RETRY_AFTER, HeaderValue::from(retry_after_seconds))

@@ -29,7 +29,7 @@ impl Kept {
     }
 
     /// No object came to be, or it is deleted already.
-    pub(super) fn nothing_left(mut self) {
+    pub fn nothing_left(mut self) {
         self.settled = true;
     }
 }

@@ -1,0 +1,89 @@
+//! The measured program: started on a data directory of its own, stopped when dropped.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: String,
+    pub(crate) key: String,
+    pub(crate) data: TempDir,
+}
+
+impl Program {
+    /// Starts `soku serve` with what a benchmark must lift (rate limits, the per-account cap) and nothing else changed.
+    pub(crate) fn start(program: &Path) -> Result<Program> {
+        let data = tempfile::Builder::new().prefix("soku-bench-").tempdir_in(std::env::current_dir()?)?;
+        let log = std::fs::File::create(data.path().join("log"))?;
+        let child = Command::new(program)
+            .arg("serve")
+            .env("SOKU_DATA_DIR", data.path().join("data"))
+            .env("SOKU_LISTEN", "127.0.0.1:0")
+            .env("SOKU_FETCH_ALLOW_NETWORKS", "127.0.0.1/32")
+            .env("SOKU_RATE_LIMIT_ENABLED", "false")
+            .env("SOKU_DOWNLOADS_AT_ONCE_PER_ACCOUNT", "256")
+            .env("SOKU_LOG_LEVEL", "warn,soku_server::cli=info,soku=info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("could not start {}", program.display()))?;
+        let mut started = Program { child, address: String::new(), key: String::new(), data };
+        started.await_address()?;
+        let key_file = started.data.path().join("data/first-key");
+        let text =
+            std::fs::read_to_string(&key_file).with_context(|| format!("could not read {}", key_file.display()))?;
+        let start = text.find("sk_live_").context("no key in the first-key file")?;
+        started.key = text[start..start + 40].to_owned();
+        Ok(started)
+    }
+
+    /// Reads the address from the log line that says it.
+    fn await_address(&mut self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let log = self.data.path().join("log");
+        while Instant::now() < deadline {
+            let mut text = String::new();
+            std::fs::File::open(&log)?.read_to_string(&mut text)?;
+            if let Some(at) = text.find("http://127.0.0.1:") {
+                let rest = &text[at + 7..];
+                let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap_or(rest.len());
+                if end < rest.len() {
+                    rest[..end].clone_into(&mut self.address);
+                    return Ok(());
+                }
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the program ended at once ({status}):\n{text}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("the program did not say where it listens")
+    }
+
+    /// A figure of `/proc/<pid>/status` in MB, such as `VmRSS` or `VmHWM`.
+    pub(crate) fn memory_mb(&self, field: &str) -> Result<f64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+        let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").trim().parse()?;
+        Ok(kib * 1024.0 / 1e6)
+    }
+
+    /// Where uploads of this program end up, to clear between rounds.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data.path().join("data")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

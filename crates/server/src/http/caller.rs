@@ -1,0 +1,121 @@
+//! Who asks: the API key, the account behind it, and the limits both must keep.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use soku_api::Reason;
+use tracing::error;
+
+use crate::account::Account;
+use crate::admission::{Endpoint, Judged, Subject, client_address};
+use crate::app::App;
+use crate::db::Caller;
+use crate::http::door::Context;
+use crate::http::error::Refusal;
+use crate::id::KeyDigest;
+use crate::telemetry::Causes;
+
+const SOKU_API_KEY: HeaderName = HeaderName::from_static("soku-api-key");
+
+/// An account that may upload now: it exists only behind a valid key and a live subscription, within its limits.
+pub(crate) struct Uploader {
+    pub(crate) account: Account,
+}
+
+/// What the key of a request says.
+enum Key {
+    Valid(Box<Account>),
+    Refused(&'static str),
+}
+
+/// The account behind the request, charged for one use of `endpoint`.
+///
+/// # Errors
+/// 429, 401, 403 in the contract's order; 503 when the key cannot be looked up.
+pub(crate) async fn uploader(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    endpoint: Endpoint,
+) -> Result<Uploader, Refusal> {
+    match key(app, headers).await? {
+        Key::Refused(message) => {
+            charge(app, context, Subject::Address(address(app, context, headers)), None)?;
+            Err(Refusal::unauthorized(message))
+        }
+        Key::Valid(account) => {
+            let now = app.clock.now();
+            let live = account.subscription.is_live(now);
+            // Without a live subscription the endpoint's own counter is not reached: 403 comes before it.
+            let counted = live.then_some(endpoint);
+            charge(app, context, Subject::Account(&account.id, account.tier(now)), counted)?;
+            if live { Ok(Uploader { account: *account }) } else { Err(Refusal::forbidden()) }
+        }
+    }
+}
+
+/// Charges a request that needs no key (a route that is not there) to whatever tier applies.
+///
+/// # Errors
+/// 429, or 503 when the key cannot be looked up.
+pub(crate) async fn anyone(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    endpoint: Option<Endpoint>,
+) -> Result<(), Refusal> {
+    match key(app, headers).await? {
+        Key::Refused(_) => charge(app, context, Subject::Address(address(app, context, headers)), None),
+        Key::Valid(account) => {
+            let tier = account.tier(app.clock.now());
+            charge(app, context, Subject::Account(&account.id, tier), endpoint)
+        }
+    }
+}
+
+/// Looks the key up: unknown, revoked and malformed keys take the same query (rule K1).
+async fn key(app: &App, headers: &HeaderMap) -> Result<Key, Refusal> {
+    let mut values = headers.get_all(SOKU_API_KEY).iter();
+    let Some(value) = values.next().filter(|value| !value.is_empty()) else {
+        return Ok(Key::Refused("Missing or invalid soku-api-key"));
+    };
+    if values.next().is_some() {
+        return Ok(Key::Refused("Missing or invalid soku-api-key"));
+    }
+    match app.db.find_caller(&KeyDigest::of(value.as_bytes())).await {
+        Ok(Some(Caller { account, key })) if key.revoked.is_none() => Ok(Key::Valid(Box::new(account))),
+        Ok(Some(_)) => Ok(Key::Refused("API key revoked")),
+        Ok(None) => Ok(Key::Refused("Invalid API key")),
+        Err(cause) => {
+            error!("Could not look up an API key: {}", Causes(&cause));
+            Err(Refusal::because(Reason::NotReady))
+        }
+    }
+}
+
+fn address(app: &App, context: &Context, headers: &HeaderMap) -> IpAddr {
+    client_address(context.peer.ip(), headers, &app.http.trusted_proxies)
+}
+
+fn charge(app: &App, context: &Context, subject: Subject<'_>, endpoint: Option<Endpoint>) -> Result<(), Refusal> {
+    let Some(judged) = app.admission.limits.judge(subject, endpoint) else { return Ok(()) };
+    let refused = judged.retry_after_s().map(Refusal::rate_limited);
+    context.judged.set(judged).ok();
+    refused.map_or(Ok(()), Err)
+}
+
+/// Writes the verdict's headers: the familiar `X-RateLimit-*` and the IETF draft's fields.
+pub(crate) fn set_limit_headers(headers: &mut HeaderMap, judged: &Judged) {
+    let mut set = |name: &'static str, value: HeaderValue| {
+        headers.insert(HeaderName::from_static(name), value);
+    };
+    set("x-ratelimit-limit", HeaderValue::from(judged.limit()));
+    set("x-ratelimit-remaining", HeaderValue::from(judged.remaining()));
+    set("x-ratelimit-reset", HeaderValue::from(judged.reset_unix_s()));
+    set("x-ratelimit-tier", HeaderValue::from_static(judged.tier().as_str()));
+    for (name, text) in [("ratelimit", judged.rate_limit_field()), ("ratelimit-policy", judged.policy_field())] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            set(name, value);
+        }
+    }
+}

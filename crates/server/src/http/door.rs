@@ -1,0 +1,134 @@
+//! The door: every request gets an id here, every answer its headers, every error its envelope, and the log one line.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Method, Request, Version};
+use tower::ServiceExt as _;
+use tracing::{error, info};
+
+use crate::admission::Judged;
+use crate::clock::Clock;
+use crate::http::caller;
+use crate::http::error::Refusal;
+use crate::id::RequestId;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is known of a request beside its bytes; in the request's extensions.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub request_id: RequestId,
+    /// The socket's other end; a proxy's, where there is one.
+    pub peer: SocketAddr,
+    /// The verdict of the rate limits, once it is spoken: its headers go out with whatever the answer is.
+    pub(crate) judged: Arc<OnceLock<Judged>>,
+}
+
+/// Put on a response whose own part writes its log line, because it alone knows when the body ends.
+#[derive(Clone, Copy, Debug)]
+pub struct LogsItself;
+
+/// Takes one request through `router` and makes the answer complete. Never fails.
+pub async fn pass(router: Router, clock: Clock, peer: SocketAddr, mut request: Request<Body>) -> Response {
+    let started = Instant::now();
+    let context = Context { request_id: RequestId::random(), peer, judged: Arc::default() };
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    request.extensions_mut().insert(context.clone());
+
+    let answer = if lacks_host(&request) {
+        Refusal::bad_request("The 'Host' header is missing.").render(&context.request_id, clock.now())
+    } else {
+        route(router, &clock, &context, request).await
+    };
+
+    let response = complete(answer, &context);
+    if response.extensions().get::<LogsItself>().is_none() {
+        log(&context, &method, &path, &response, started);
+    }
+    response
+}
+
+/// HTTP/1.1 requires `Host` (RFC 9112 §3.2); the HTTP library lets a request without one through.
+fn lacks_host(request: &Request<Body>) -> bool {
+    request.version() == Version::HTTP_11 && request.headers().get_all(http::header::HOST).iter().count() != 1
+}
+
+async fn route(router: Router, clock: &Clock, context: &Context, request: Request<Body>) -> Response {
+    let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
+    let response = match answer {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(panic) => {
+            error!(request.id = %context.request_id, "A handler panicked: {}", panic_text(panic.as_ref()));
+            return Refusal::internal().render(&context.request_id, clock.now());
+        }
+    };
+    let carried = response.extensions().get::<Refusal>().cloned();
+    let Some(mut refusal) = carried.or_else(|| Refusal::for_status(response.status())) else {
+        return response;
+    };
+    for (name, value) in response.headers() {
+        if name == http::header::ALLOW {
+            refusal = refusal.with(name.clone(), value.clone());
+        }
+    }
+    let mut rendered = refusal.render(&context.request_id, clock.now());
+    if let Some(reason) = refusal.reason() {
+        rendered.extensions_mut().insert(reason);
+    }
+    if let Some(logs_itself) = response.extensions().get::<LogsItself>() {
+        rendered.extensions_mut().insert(*logs_itself);
+    }
+    keep_headers(&response, &mut rendered);
+    rendered
+}
+
+/// The file routes set their safety headers before they know whether there will be an error.
+fn keep_headers(from: &Response, to: &mut Response) {
+    for (name, value) in from.headers() {
+        if !to.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {
+            to.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Sets what every answer carries.
+fn complete(mut response: Response, context: &Context) -> Response {
+    if let Some(judged) = context.judged.get() {
+        caller::set_limit_headers(response.headers_mut(), judged);
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(context.request_id.as_str()) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; sandbox"));
+    response
+}
+
+fn log(context: &Context, method: &Method, path: &str, response: &Response, started: Instant) {
+    let status = response.status().as_u16();
+    let reason = response.extensions().get::<soku_api::Reason>().map_or("", |reason| reason.as_str());
+    info!(
+        request.id = %context.request_id,
+        client.address = %context.peer.ip(),
+        status,
+        reason,
+        duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "{method} {path} answered {status}",
+    );
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,154 @@
+//! From the bytes of a request to what they mean: after this nobody validates again.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
+use soku_api::Reason;
+use soku_fetch::{SourceUrl, UrlRefused};
+
+use crate::http::error::Refusal;
+
+/// Refuses a request whose body is not declared as JSON; parameters such as `charset` do not matter.
+///
+/// # Errors
+/// 415 where `Content-Type` is missing, doubled or anything but `application/json`.
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Refusal::unsupported_media_type());
+    };
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if essence.eq_ignore_ascii_case(b"application/json") { Ok(()) } else { Err(Refusal::unsupported_media_type()) }
+}
+
+/// Reads a whole body of at most `limit_bytes` within `patience`.
+///
+/// # Errors
+/// 413 when it is declared or turns out larger, 408 when it does not arrive in time, 400 when it breaks off.
+pub(crate) async fn body(
+    headers: &HeaderMap,
+    body: Body,
+    limit_bytes: usize,
+    patience: Duration,
+) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::payload_too_large(limit_bytes as u64);
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit_bytes as u64) {
+        return Err(too_large());
+    }
+    let read = tokio::time::timeout(patience, Limited::new(body, limit_bytes).collect());
+    match read.await {
+        Err(_elapsed) => Err(Refusal::request_timeout()),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_broken)) => Err(Refusal::because(Reason::InvalidJson)),
+    }
+}
+
+/// The `url` of a `CreateMedia` body.
+///
+/// # Errors
+/// 400 with `invalid_json`, `missing_field`, `invalid_type`, `invalid_url` or `credentials_in_url`.
+pub(crate) fn source_url(body: &[u8]) -> Result<SourceUrl, Refusal> {
+    let Object(fields) = serde_json::from_slice(body).map_err(|_| Refusal::because(Reason::InvalidJson))?;
+    match fields.get("url") {
+        None => Err(Refusal::url(Reason::MissingField)),
+        Some(Value::String(text)) => SourceUrl::parse(text).map_err(|refused| match refused {
+            UrlRefused::Invalid => Refusal::url(Reason::InvalidUrl),
+            UrlRefused::Credentials => Refusal::url(Reason::CredentialsInUrl),
+        }),
+        Some(_) => Err(Refusal::url(Reason::InvalidType)),
+    }
+}
+
+/// A JSON object in which no field stands twice: parsers disagree on which one counts (RFC 8259 §4).
+struct Object(Map<String, Value>);
+
+impl<'de> serde::Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOfEach;
+
+        impl<'de> Visitor<'de> for OneOfEach {
+            type Value = Object;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Object, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a field stands twice"));
+                    }
+                }
+                Ok(Object(fields))
+            }
+        }
+
+        deserializer.deserialize_map(OneOfEach)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(body: &[u8]) -> Reason {
+        source_url(body).expect_err("refused").reason().expect("a reason")
+    }
+
+    #[test]
+    fn only_an_object_with_one_url_string_is_taken() {
+        assert!(source_url(br#"{"url": "https://example.com/a.mp4", "later": [1, {"x": null}]}"#).is_ok());
+        for body in [
+            &b""[..],
+            b"null",
+            b"[]",
+            b"\"https://example.com/\"",
+            b"{\"url\": \"https://example.com/\"} x",
+            b"{\"url\": \"https://a.example/\", \"url\": \"https://b.example/\"}",
+            b"{\"url\": \"\xff\"}",
+            b"{\"url\": \"\\ud800\"}",
+            b"\xef\xbb\xbf{}",
+        ] {
+            assert_eq!(reason(body), Reason::InvalidJson, "{}", body.escape_ascii());
+        }
+        let deep = format!("{{\"url\": {}{}}}", "[".repeat(4000), "]".repeat(4000));
+        assert_eq!(reason(deep.as_bytes()), Reason::InvalidJson);
+        assert_eq!(reason(b"{}"), Reason::MissingField);
+        assert_eq!(reason(b"{\"URL\": \"https://example.com/\"}"), Reason::MissingField);
+        for body in [&br#"{"url": null}"#[..], br#"{"url": 1}"#, br#"{"url": ["https://example.com/"]}"#] {
+            assert_eq!(reason(body), Reason::InvalidType);
+        }
+        for body in [&br#"{"url": ""}"#[..], br#"{"url": "ftp://example.com/a"}"#, br#"{"url": "/a.png"}"#] {
+            assert_eq!(reason(body), Reason::InvalidUrl);
+        }
+        assert_eq!(reason(br#"{"url": "https://u:p@example.com/"}"#), Reason::CredentialsInUrl);
+    }
+
+    #[test]
+    fn only_json_is_taken() {
+        let with = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_TYPE, http::HeaderValue::from_static(value));
+            }
+            require_json(&headers).is_ok()
+        };
+
+        assert!(with(&["application/json"]));
+        assert!(with(&["Application/JSON; charset=utf-8"]));
+        assert!(!with(&[]));
+        assert!(!with(&["application/json", "application/json"]));
+        assert!(!with(&["text/plain"]));
+        assert!(!with(&["application/jsonp"]));
+    }
+}

@@ -1,0 +1,149 @@
+//! Every error leaves in the envelope, every answer has an id, whatever was sent.
+
+use soku_testkit::{Answer as Source, samples};
+
+use crate::support::answer::is_request_id;
+use crate::support::{Answer, TestApp};
+
+/// Splits a raw HTTP/1.1 answer with a `Content-Length`.
+fn parse(raw: &[u8]) -> Answer {
+    let end = raw.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head");
+    let head = String::from_utf8_lossy(&raw[..end]).into_owned();
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.get(9..12)).and_then(|code| code.parse().ok()).expect("a status");
+    let mut headers = reqwest::header::HeaderMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(':').expect("a header line");
+        headers.append(
+            reqwest::header::HeaderName::try_from(name).expect("a name"),
+            value.trim().parse().expect("a value"),
+        );
+    }
+    Answer { status, headers, body: raw[end + 4..].to_vec().into() }
+}
+
+#[tokio::test]
+async fn an_unknown_route_and_a_wrong_method_get_the_envelope() {
+    let app = TestApp::start().await;
+
+    app.get("/").await.refused(404, "not_found", "");
+    app.get("/v1").await.refused(404, "not_found", "");
+    app.get("/v1/nothing").await.refused(404, "not_found", "");
+    app.get("/media").await.refused(404, "not_found", "");
+    app.get("/media/x").await.refused(404, "not_found", "");
+    app.get("/media/x/y/z").await.refused(404, "not_found", "");
+    app.get("/%00%ff").await.refused(404, "not_found", "");
+    let wrong = app.get("/v1/media").await;
+    wrong.refused(405, "method_not_allowed", "");
+    assert_eq!(wrong.header("allow"), "POST");
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        app.send(app.request(method, "/v1/media")).await.refused(405, "method_not_allowed", "");
+        app.send(app.request(method, "/healthz")).await.refused(405, "method_not_allowed", "");
+        let file = app.send(app.request(method, "/media/0123456789abcdef0123456789abcdef/a.png")).await;
+        file.refused(405, "method_not_allowed", "");
+        assert_eq!(file.header("allow"), "GET, HEAD");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_here_yet_says_so() {
+    let app = TestApp::start().await;
+    let key = app.subscribed().await;
+
+    for (path, word) in [("/v1/posts", "Posts"), ("/v1/templates", "Templates"), ("/v1/media/render-og", "Templates")] {
+        let answer = app.send(app.request("POST", path).header("soku-api-key", key.reveal())).await;
+        let error = answer.refused(404, "not_found", "");
+        assert_eq!(error["message"], format!("This server has no {word} API yet."));
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_an_id_of_ours() {
+    let app = TestApp::start().await;
+    let key = app.subscribed().await;
+    app.origin.serve("/a.png", Source::ok("image/png", samples::PNG.bytes));
+
+    let made =
+        app.send(app.import_request(&key, &app.origin.url("/a.png")).header("x-request-id", "req_theirs0000000")).await;
+    let hosted = app.get(&made.url()).await;
+    let missing = app.get("/media/0123456789abcdef0123456789abcdef/a.png").await;
+    let healthy = app.get("/healthz").await;
+
+    for answer in [&made, &hosted, &missing, &healthy] {
+        assert!(is_request_id(answer.header("x-request-id")), "{answer:?}");
+        assert_ne!(answer.header("x-request-id"), "req_theirs0000000");
+    }
+}
+
+#[tokio::test]
+async fn a_body_too_large_is_refused_declared_or_not() {
+    let app = TestApp::start().await;
+    let key = app.subscribed().await;
+    let large = format!("{{\"url\": \"{}\"}}", "a".repeat(64 * 1024));
+
+    let post = || {
+        app.request("POST", "/v1/media").header("soku-api-key", key.reveal()).header("Content-Type", "application/json")
+    };
+    app.send(post().body(large.clone())).await.refused(413, "payload_too_large", "");
+    let stream = futures_util::stream::iter(
+        large.into_bytes().chunks(1000).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>(),
+    );
+    app.send(post().body(reqwest::Body::wrap_stream(stream))).await.refused(413, "payload_too_large", "");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_a_timeout() {
+    let app = TestApp::with(&[("SOKU_HTTP_REQUEST_TIMEOUT", "200ms")]).await;
+    let key = app.subscribed().await;
+
+    let head = format!(
+        "POST /v1/media HTTP/1.1\r\nHost: x\r\nsoku-api-key: {}\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{{",
+        key.reveal()
+    );
+    let answer = app.raw(head.as_bytes()).await;
+
+    parse(&answer).refused(408, "request_timeout", "");
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_is_refused() {
+    let app = TestApp::start().await;
+
+    let none = app.raw(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    let two = app.raw(b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n").await;
+    let old = app.raw(b"GET /healthz HTTP/1.0\r\n\r\n").await;
+
+    parse(&none).refused(400, "validation_error", "");
+    parse(&two).refused(400, "validation_error", "");
+    assert!(old.starts_with(b"HTTP/1.0 200"), "{}", old.escape_ascii());
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_cut_off() {
+    let app = TestApp::with(&[("SOKU_HTTP_REQUEST_TIMEOUT", "200ms")]).await;
+
+    let half = app.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await;
+    let silent = app.raw(b"").await;
+    let mut large = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ".to_vec();
+    large.extend(std::iter::repeat_n(b'a', 70_000));
+    large.extend_from_slice(b"\r\n\r\n");
+    let large = app.raw(&large).await;
+
+    assert!(!half.starts_with(b"HTTP/1.1 200"));
+    assert!(silent.is_empty());
+    assert!(large.is_empty() || large.starts_with(b"HTTP/1.1 431"), "{}", large.escape_ascii());
+}
+
+#[tokio::test]
+async fn health_is_told_without_a_key_and_outside_the_limits() {
+    let app = TestApp::start().await;
+
+    for _ in 0..50 {
+        assert_eq!(app.get("/healthz").await.status, 200);
+    }
+    let ready = app.get("/readyz").await;
+    let robots = app.get("/robots.txt").await;
+
+    assert_eq!((ready.status, ready.header("x-ratelimit-limit")), (200, ""));
+    assert_eq!(robots.body, "User-agent: *\nDisallow:\n");
+}
