@@ -243,3 +243,16 @@ proptest! {
         prop_assert_eq!(judge(&policy(&alone, ""), &address.to_string()), Verdict::Allowed);
     }
 }
+
+#[test]
+fn what_a_connection_reaches_is_the_wrapped_address_behind_nat64_alone() {
+    for (dialled, reaches) in [
+        ("8.8.8.8", "8.8.8.8"),
+        ("::ffff:8.8.8.8", "8.8.8.8"),
+        ("64:ff9b::8.8.8.8", "8.8.8.8"),
+        ("2606:4700::5efe:8.8.8.8", "2606:4700::5efe:808:808"),
+        ("2606:4700::1111", "2606:4700::1111"),
+    ] {
+        assert_eq!(reached(ip(dialled)).to_string(), reaches, "{dialled}");
+    }
+}

@@ -83,7 +83,7 @@ impl<'a> Race<'a> {
             own: dialer.own.current(),
             port,
             lookups,
-            candidates: Candidates { v6: VecDeque::new(), v4: VecDeque::new(), next: Family::V6, left: MAX_ADDRESSES },
+            candidates: Candidates::new(),
             waiting: FuturesUnordered::new(),
             connecting: FuturesUnordered::new(),
             next_start: None,
@@ -198,6 +198,10 @@ async fn at(time: Option<Instant>) {
 }
 
 impl Candidates {
+    fn new() -> Candidates {
+        Candidates { v6: VecDeque::new(), v4: VecDeque::new(), next: Family::V6, left: MAX_ADDRESSES }
+    }
+
     fn push(&mut self, candidate: Candidate) {
         match Family::of(candidate.address.ip()) {
             Family::V6 => self.v6.push_back(candidate),
@@ -286,5 +290,55 @@ impl AttemptError {
             },
             AttemptError::TimedOut => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(addresses: &[&str]) -> Vec<String> {
+        let mut candidates = Candidates::new();
+        for address in addresses {
+            candidates.push(Candidate { address: SocketAddr::new(address.parse().unwrap(), 80), is_allowed: false });
+        }
+        std::iter::from_fn(|| candidates.pop()).map(|candidate| candidate.address.ip().to_string()).collect()
+    }
+
+    #[test]
+    fn families_take_turns_and_ipv6_begins() {
+        let addresses = ["1.1.1.1", "1.1.1.2", "1.1.1.3", "2606::1", "2606::2"];
+
+        assert_eq!(order(&addresses), ["2606::1", "1.1.1.1", "2606::2", "1.1.1.2", "1.1.1.3"]);
+        assert_eq!(order(&addresses[..2]), ["1.1.1.1", "1.1.1.2"]);
+    }
+
+    #[test]
+    fn two_families_share_the_sixteen_attempts() {
+        let addresses: Vec<String> =
+            (1..=16).flat_map(|n| [format!("1.1.1.{n}"), format!("2606::{n}")]).collect();
+        let order = order(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+
+        assert_eq!(order.len(), MAX_ADDRESSES);
+        assert_eq!(order.iter().filter(|address| address.contains(':')).count(), MAX_ADDRESSES / 2);
+    }
+
+    #[test]
+    fn the_cause_that_helps_most_is_told() {
+        let failed = |kind: io::ErrorKind| AttemptError::Failed(kind.into());
+        let cause = |errors: Vec<AttemptError>| {
+            let mut losses = Losses { has_refused_address: true, has_refused_port: true, ..Losses::default() };
+            errors.into_iter().for_each(|error| losses.note_attempt(error));
+            losses.cause()
+        };
+
+        let refused = || failed(io::ErrorKind::ConnectionRefused);
+        let unrouted = || failed(io::ErrorKind::NetworkUnreachable);
+        assert!(matches!(cause(vec![refused(), AttemptError::TimedOut]), DialError::ConnectFailed(_)));
+        assert!(matches!(cause(vec![unrouted(), AttemptError::TimedOut]), DialError::ConnectTimeout));
+        assert!(matches!(cause(vec![AttemptError::TimedOut, unrouted()]), DialError::ConnectTimeout));
+        let told = cause(vec![refused(), unrouted()]);
+        assert!(matches!(told, DialError::ConnectFailed(error) if error.kind() == io::ErrorKind::ConnectionRefused));
+        assert!(matches!(cause(vec![]), DialError::PortBlocked));
     }
 }

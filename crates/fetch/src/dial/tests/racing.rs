@@ -71,26 +71,6 @@ async fn a_silent_address_costs_a_stagger_and_no_more() {
 }
 
 #[tokio::test]
-async fn families_take_turns() {
-    let policy = Policy::with_tables(
-        Networks::default(),
-        Networks::default(),
-        (1..=u16::MAX).collect(),
-        Tables::default().calling_public(networks("127.0.0.0/8, ::1")),
-    )
-    .unwrap();
-    let bed = Bed::with(policy, |_| {}).await;
-    let alive = Origin::start_on([127, 0, 0, 5]).await;
-    let later = Origin::start_at(([127, 0, 0, 6], alive.port())).await;
-    bed.dns.answer("many.example.com", &["127.0.0.4", "127.0.0.5", "127.0.0.6", "::1"]);
-
-    let peer = bed.peer(&format!("http://many.example.com:{}/", alive.port())).await;
-
-    assert_eq!(peer, alive.address());
-    assert_eq!(later.connections(), 0, "in the order of the answer within a family");
-}
-
-#[tokio::test]
 async fn no_more_than_sixteen_addresses_are_used() {
     let policy = Policy::with_tables(
         Networks::default(),

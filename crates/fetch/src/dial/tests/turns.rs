@@ -79,6 +79,17 @@ async fn another_address_of_the_name_is_used_while_one_is_taken() {
 }
 
 #[tokio::test]
+async fn each_address_has_a_line_of_its_own() {
+    let bed = Bed::with(Policy::loopback(), |settings| settings.connections_per_address = 1).await;
+    let v4 = Origin::start().await;
+    let v6 = Origin::start_on(Ipv6Addr::LOCALHOST).await;
+
+    let _held = [bed.dial(&v4.url("/")).await.unwrap(), bed.dial(&v6.url("/")).await.unwrap()];
+
+    assert_eq!(bed.dialer.turns.addresses(), 2);
+}
+
+#[tokio::test]
 async fn whoever_stops_waiting_leaves_the_line() {
     let bed = Bed::with(Policy::loopback(), |settings| settings.connections_per_address = 1).await;
     let origin = Origin::start().await;
