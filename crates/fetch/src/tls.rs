@@ -1,6 +1,7 @@
 //! TLS to a source: version 1.2 or 1.3, HTTP/1.1 alone, certificate and name always verified. No switch for less.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -48,14 +49,14 @@ impl Tls {
 
     /// Shakes hands as a client of `host`: the name, or for a literal the address, must be in the certificate.
     pub(crate) async fn connect(&self, host: Host<&str>, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.connector.connect(server_name(host)?, stream).await
+        self.connector.connect(server_name(&host)?, stream).await
     }
 }
 
-fn server_name(host: Host<&str>) -> io::Result<ServerName<'static>> {
-    match host {
-        Host::Ipv4(address) => Ok(ServerName::from(std::net::IpAddr::V4(address))),
-        Host::Ipv6(address) => Ok(ServerName::from(std::net::IpAddr::V6(address))),
+fn server_name(host: &Host<&str>) -> io::Result<ServerName<'static>> {
+    match *host {
+        Host::Ipv4(address) => Ok(ServerName::from(IpAddr::V4(address))),
+        Host::Ipv6(address) => Ok(ServerName::from(IpAddr::V6(address))),
         Host::Domain(name) => ServerName::try_from(without_root(name).to_owned())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error)),
     }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// How an IPv4 address is wrapped, which decides how the whole is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wrapping {
-    /// 64:ff9b::/96 (RFC 6052): reaches the IPv4 inside, and only that counts.
+    /// `64:ff9b::/96` (RFC 6052): reaches the IPv4 inside, and only that counts.
     Nat64,
     /// An interface id of 0000:5efe or 0200:5efe (RFC 5214): both addresses count.
     Isatap,

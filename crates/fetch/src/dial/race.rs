@@ -315,8 +315,7 @@ mod tests {
 
     #[test]
     fn two_families_share_the_sixteen_attempts() {
-        let addresses: Vec<String> =
-            (1..=16).flat_map(|n| [format!("1.1.1.{n}"), format!("2606::{n}")]).collect();
+        let addresses: Vec<String> = (1..=16).flat_map(|n| [format!("1.1.1.{n}"), format!("2606::{n}")]).collect();
         let order = order(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
 
         assert_eq!(order.len(), MAX_ADDRESSES);

@@ -1,4 +1,4 @@
-//! On loopback 127.0.0.1 and ::1 play the public internet, 127.0.0.2 the private side (`Policy::loopback`).
+//! On loopback `127.0.0.1` and `::1` play the public internet, `127.0.0.2` the private side (`Policy::loopback`).
 
 use soku_testkit::{DnsReply, DnsServer, Origin};
 
