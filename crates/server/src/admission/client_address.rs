@@ -117,7 +117,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The address found for a request from `peer` with these header lines, where 10.0.0.0/8 and fd00::/8 are trusted.
+    /// The address found for a request from `peer` with these header lines, where `10.0.0.0/8` and `fd00::/8` are trusted.
     fn found(peer: &str, lines: &[(&'static str, &str)]) -> IpAddr {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {

@@ -5,20 +5,22 @@ mod flights;
 mod joined;
 mod key;
 mod lease;
+#[cfg(test)]
+mod tests;
 mod ticket;
 mod upkeep;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::flights::{Boarding, Flights, Seat, Stage};
 pub use self::joined::{Joined, Outcome};
 pub use self::key::{IdempotencyKey, InvalidKey, PayloadHash};
 pub use self::ticket::Ticket;
-use self::upkeep::{Chore, LastBeat};
+use self::upkeep::{Chore, LOST_ANSWERS, LastBeat};
 use crate::admission::Endpoint;
 use crate::clock::{Clock, Timestamp};
 use crate::db::{ClaimAnswer, ClaimKey, ClaimRequest, Db, DbError, KeySource};
@@ -88,6 +90,7 @@ struct Shared {
     /// Cancelled when nothing new may begin.
     closing: CancellationToken,
     chores: mpsc::UnboundedSender<Chore>,
+    lost_answers: Arc<Semaphore>,
     last_beat: LastBeat,
 }
 
@@ -97,7 +100,7 @@ pub(super) struct Chores(mpsc::UnboundedReceiver<Chore>);
 /// What one request wants, in the form in which it can ask again.
 #[derive(Clone)]
 struct Wish {
-    claim: ClaimKey,
+    claim: Arc<ClaimKey>,
     source: KeySource,
     payload: PayloadHash,
 }
@@ -114,6 +117,7 @@ impl Imports {
             flights: Arc::default(),
             closing: CancellationToken::new(),
             chores,
+            lost_answers: Arc::new(Semaphore::new(LOST_ANSWERS)),
             last_beat: LastBeat::default(),
         };
         (Imports { shared: Arc::new(shared) }, Chores(inbox))
@@ -137,7 +141,7 @@ impl Imports {
         payload: PayloadHash,
     ) -> Result<Entry, EnterRefused> {
         let claim = ClaimKey { account_id: account.clone(), endpoint: endpoint.as_str(), key: key.as_str().to_owned() };
-        self.ask(Wish { claim, source: key.source(), payload }).await
+        self.ask(Wish { claim: Arc::new(claim), source: key.source(), payload }).await
     }
 
     /// Finds out what a request is: first among the imports of this process, then by the claim's row.
@@ -149,7 +153,9 @@ impl Imports {
                     let same_payload = flight.payload == wish.payload;
                     match flight.clone().claimed().await {
                         Stage::Running if !same_payload => return Err(EnterRefused::KeyReused),
-                        Stage::Made(media) if same_payload => return Ok(Entry::AlreadyMade(media)),
+                        Stage::Made(media) if same_payload => {
+                            return Ok(Entry::AlreadyMade(Arc::unwrap_or_clone(media)));
+                        }
                         Stage::Running | Stage::Failed(_) if same_payload => {
                             return Ok(Entry::Join(Joined::here(self.clone(), wish, flight)));
                         }
@@ -177,8 +183,7 @@ impl Imports {
             let answer = match shared.db.claim(&request).await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    // The statement may have taken effect although its answer was lost.
-                    let _ = self.later(Chore::Disown { wish });
+                    self.disown_later(wish, &error);
                     return Err(error.into());
                 }
             };
@@ -208,7 +213,7 @@ impl Imports {
                     }
                 }
                 ClaimAnswer::Done { media, .. } => {
-                    seat.end(Stage::Made(media.clone()));
+                    seat.end(Stage::Made(Arc::new(media.clone())));
                     return Ok(Entry::AlreadyMade(media));
                 }
             }
@@ -217,7 +222,7 @@ impl Imports {
 
     fn request(&self, wish: &Wish) -> ClaimRequest {
         ClaimRequest {
-            key: wish.claim.clone(),
+            key: ClaimKey::clone(&wish.claim),
             source: wish.source,
             payload_hash: wish.payload.hex(),
             owner: self.shared.owner.clone(),
@@ -242,10 +247,18 @@ impl Imports {
     }
 
     /// Frees a claim under which nothing was begun.
-    async fn give_back(&self, claim: ClaimKey, fence: i64) {
+    async fn give_back(&self, claim: Arc<ClaimKey>, fence: i64) {
         if let Err(error) = self.shared.db.release(&claim, fence).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "Could not give back a claim; trying again");
             let _ = self.later(Chore::Release { claim, fence });
+        }
+    }
+
+    /// A claim whose answer was lost may have taken effect.
+    fn disown_later(&self, wish: Wish, error: &DbError) {
+        let lost = matches!(error, DbError::Unavailable { .. });
+        if let (true, Ok(counted)) = (lost, Arc::clone(&self.shared.lost_answers).try_acquire_owned()) {
+            let _ = self.later(Chore::Disown { wish, counted });
         }
     }
 

@@ -72,7 +72,11 @@ impl Limits {
         }
         let mut table = self.table();
         let now = table.steady.now();
-        let applied = self.applied(&table, subject, endpoint);
+        Some(self.judge_at(&mut table, subject, endpoint, now))
+    }
+
+    fn judge_at(&self, table: &mut Table, subject: Subject<'_>, endpoint: Option<Endpoint>, now: Moment) -> Judged {
+        let applied = self.applied(table, subject, endpoint);
         let refused = applied.iter().any(|limit| table.standing(limit, now).remaining == 0);
         if !refused {
             for limit in &applied {
@@ -86,7 +90,7 @@ impl Limits {
             .reduce(|one, other| if one.1.tighter(other.1) == one.1 { one } else { other })
             .expect("a tier applies to every request");
         let policies = applied.iter().flat_map(|limit| table.policies(limit, now)).collect();
-        Some(Judged::new(subject.tier(), now.wall.0, tightest, refused, policies))
+        Judged::new(subject.tier(), now.wall.0, tightest, refused, policies)
     }
 
     fn applied(&self, table: &Table, subject: Subject<'_>, endpoint: Option<Endpoint>) -> Vec<Applied> {

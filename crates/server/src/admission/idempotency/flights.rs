@@ -19,7 +19,7 @@ pub(super) enum Stage {
     /// It is this process's.
     Running,
     /// It came to be.
-    Made(Media),
+    Made(Arc<Media>),
     /// It came to nothing, and who waited is told why.
     Failed(Failure),
     /// It was not this process's to make: whoever still wants it asks the database for itself.
@@ -36,14 +36,14 @@ pub(super) struct Flight {
 /// All of them.
 #[derive(Default)]
 pub(super) struct Flights {
-    by_claim: Mutex<HashMap<ClaimKey, Flight>>,
+    by_claim: Mutex<HashMap<Arc<ClaimKey>, Flight>>,
 }
 
 /// Who comes first under a claim holds its seat; the others are told what becomes of it. Dropped without an end, the
 /// seat is vacated.
 pub(super) struct Seat {
     flights: Arc<Flights>,
-    claim: ClaimKey,
+    claim: Arc<ClaimKey>,
     stage: watch::Sender<Stage>,
     ending: Stage,
 }
@@ -56,14 +56,19 @@ pub(super) enum Boarding {
 
 impl Flights {
     /// Takes the seat under `claim` if it is free.
-    pub(super) fn board(self: &Arc<Flights>, claim: &ClaimKey, payload: PayloadHash) -> Boarding {
+    pub(super) fn board(self: &Arc<Flights>, claim: &Arc<ClaimKey>, payload: PayloadHash) -> Boarding {
         let mut by_claim = self.by_claim.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = by_claim.get(claim) {
             return Boarding::Behind(flight.clone());
         }
         let (sender, stage) = watch::channel(Stage::Claiming);
-        by_claim.insert(claim.clone(), Flight { payload, stage });
-        Boarding::First(Seat { flights: Arc::clone(self), claim: claim.clone(), stage: sender, ending: Stage::Vacated })
+        by_claim.insert(Arc::clone(claim), Flight { payload, stage });
+        Boarding::First(Seat {
+            flights: Arc::clone(self),
+            claim: Arc::clone(claim),
+            stage: sender,
+            ending: Stage::Vacated,
+        })
     }
 
     pub(super) fn len(&self) -> usize {

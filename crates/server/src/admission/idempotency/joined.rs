@@ -1,5 +1,6 @@
 //! Waiting for an import that somebody else makes: on a channel where it is this process's, else by reading its row.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use soku_api::Reason;
@@ -54,7 +55,7 @@ impl Joined {
         loop {
             let known = match way {
                 Way::Here(flight) => match flight.ended().await {
-                    Stage::Made(media) => Some(Outcome::Made(media)),
+                    Stage::Made(media) => Some(Outcome::Made(Arc::unwrap_or_clone(media))),
                     Stage::Failed(failure) => Some(Outcome::Failed(failure)),
                     Stage::Claiming | Stage::Running | Stage::Vacated => None,
                 },

@@ -1,5 +1,6 @@
 //! The right, and the duty, to make one import: whoever holds the ticket ends it, and all who wait hear how.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use soku_api::Reason;
@@ -8,7 +9,7 @@ use super::flights::{Seat, Stage};
 use super::upkeep::Chore;
 use super::{Imports, Wish};
 use crate::clock::Timestamp;
-use crate::db::ClaimKey;
+use crate::db::{ClaimKey, DbError};
 use crate::failure::Failure;
 use crate::media::Media;
 
@@ -61,15 +62,18 @@ impl Ticket {
     /// Tells who waits on this process that the import is recorded; who waits elsewhere reads it from the row.
     pub fn complete(mut self, media: &Media) {
         if let Some(seat) = self.seat.take() {
-            seat.end(Stage::Made(media.clone()));
+            seat.end(Stage::Made(Arc::new(media.clone())));
         }
     }
 
     /// Frees the key, and tells all who wait why. Harmless after the claim was lost: nobody else's row is touched.
     pub async fn fail(mut self, failure: Failure) {
-        if let Err(failure) = self.imports.end_in_failure(&self.wish.claim, self.fence, failure.clone()).await {
-            let (claim, fence) = (self.wish.claim.clone(), self.fence);
-            let _ = self.imports.later(Chore::End { claim, fence, failure, seat: None });
+        let (claim, fence) = (Arc::clone(&self.wish.claim), self.fence);
+        if let Err(error) = self.imports.end_in_failure(&claim, fence, &failure).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "Could not free the claim of a failed import; trying again");
+            // Without upkeep the process is at its end, and its lease too.
+            let _ = self.imports.later(Chore::End { claim, fence, failure: failure.clone(), seat: None });
         }
         if let Some(seat) = self.seat.take() {
             seat.end(Stage::Failed(failure));
@@ -80,7 +84,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let Some(seat) = self.seat.take() else { return };
-        let (claim, fence, failure) = (self.wish.claim.clone(), self.fence, Failure::from(Reason::Interrupted));
+        let (claim, fence, failure) = (Arc::clone(&self.wish.claim), self.fence, Failure::from(Reason::Interrupted));
         let chore = Chore::End { claim, fence, failure: failure.clone(), seat: Some(seat) };
         if let Some(Chore::End { seat: Some(seat), .. }) = self.imports.later(chore) {
             seat.end(Stage::Failed(failure));
@@ -89,16 +93,9 @@ impl Drop for Ticket {
 }
 
 impl Imports {
-    /// Writes a failure into the claim's row. Gives it back where the database did not take it.
-    pub(super) async fn end_in_failure(&self, claim: &ClaimKey, fence: i64, failure: Failure) -> Result<(), Failure> {
+    /// Writes a failure into the claim's row, if it is still ours.
+    pub(super) async fn end_in_failure(&self, claim: &ClaimKey, fence: i64, failure: &Failure) -> Result<(), DbError> {
         let until = self.shared.clock.now().plus_ms(TOLD_FOR_MS);
-        match self.shared.db.fail(claim, fence, &failure, until).await {
-            Ok(_whether_it_was_still_ours) => Ok(()),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "Could not free the claim of a failed import; trying again");
-                Err(failure)
-            }
-        }
+        self.shared.db.fail(claim, fence, failure, until).await.map(drop)
     }
 }

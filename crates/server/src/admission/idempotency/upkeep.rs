@@ -1,10 +1,11 @@
 //! What runs beside the imports: the heartbeat that renews their claims, the ends that could not be written at once,
 //! and the forgetting of what expired.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::flights::{Boarding, Seat, Stage};
@@ -18,14 +19,18 @@ const PURGED_AT_ONCE: u32 = 500;
 /// How long to wait before a chore that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many lost answers are kept to be asked about: one who makes up keys while the database is away must not fill
+/// the memory. The next use of a key that was let go frees it just as well.
+pub(super) const LOST_ANSWERS: usize = 1_000;
+
 /// A write that must happen although nobody waits for it.
 pub(super) enum Chore {
     /// An import came to nothing. The seat, where it is still held, is freed after the claim.
-    End { claim: ClaimKey, fence: i64, failure: Failure, seat: Option<Seat> },
+    End { claim: Arc<ClaimKey>, fence: i64, failure: Failure, seat: Option<Seat> },
     /// A claim was won, and nothing was begun.
-    Release { claim: ClaimKey, fence: i64 },
-    /// It is not known whether a claim was won.
-    Disown { wish: Wish },
+    Release { claim: Arc<ClaimKey>, fence: i64 },
+    /// The answer to a claim was lost: it may be won.
+    Disown { wish: Wish, counted: OwnedSemaphorePermit },
 }
 
 /// When the claims of this process were last renewed.
@@ -84,50 +89,68 @@ impl Imports {
     }
 
     async fn chores(&self, mut inbox: mpsc::UnboundedReceiver<Chore>, until: &CancellationToken) {
-        let mut undone = Vec::new();
+        let mut undone = VecDeque::new();
         loop {
-            let todo = tokio::select! {
+            let retrying = !undone.is_empty();
+            tokio::select! {
                 biased;
-                Some(chore) = inbox.recv() => vec![chore],
-                () = tokio::time::sleep(TRY_AGAIN), if !undone.is_empty() => std::mem::take(&mut undone),
+                Some(chore) = inbox.recv() => undone.extend(self.try_chore(chore).await),
+                true = pause(TRY_AGAIN, until), if retrying => self.try_again(&mut undone).await,
                 () = until.cancelled() => break,
-            };
-            for chore in todo {
-                undone.extend(self.try_chore(chore).await);
             }
         }
         inbox.close();
         while let Ok(chore) = inbox.try_recv() {
-            undone.push(chore);
+            undone.push_back(chore);
         }
-        for chore in undone {
-            self.try_chore(chore).await;
+        self.try_again(&mut undone).await;
+    }
+
+    /// Works them off, up to the first that the database does not take: it is still away, and each try is a long wait.
+    async fn try_again(&self, undone: &mut VecDeque<Chore>) {
+        while let Some(chore) = undone.pop_front() {
+            if let Some(chore) = self.try_chore(chore).await {
+                undone.push_front(chore);
+                return;
+            }
         }
     }
 
-    /// Tries it once, and gives it back where the database did not take it.
+    /// Tries it once, and gives it back where another try may help.
     async fn try_chore(&self, chore: Chore) -> Option<Chore> {
-        match chore {
+        let (tried, again) = match chore {
             Chore::End { claim, fence, failure, seat } => {
-                let ended = self.end_in_failure(&claim, fence, failure.clone()).await;
+                let tried = self.end_in_failure(&claim, fence, &failure).await;
                 if let Some(seat) = seat {
-                    seat.end(Stage::Failed(failure));
+                    seat.end(Stage::Failed(failure.clone()));
                 }
-                ended.err().map(|failure| Chore::End { claim, fence, failure, seat: None })
+                (tried, Chore::End { claim, fence, failure, seat: None })
             }
             Chore::Release { claim, fence } => {
-                let released = self.shared.db.release(&claim, fence).await;
-                released.is_err().then_some(Chore::Release { claim, fence })
+                let tried = self.shared.db.release(&claim, fence).await.map(drop);
+                (tried, Chore::Release { claim, fence })
             }
-            Chore::Disown { wish } => match self.disown(&wish).await {
-                Ok(()) => None,
-                Err(_still_away) => Some(Chore::Disown { wish }),
-            },
+            Chore::Disown { wish, counted } => {
+                let tried = self.disown(&wish).await;
+                (tried, Chore::Disown { wish, counted })
+            }
+        };
+        match tried {
+            Ok(()) => None,
+            Err(DbError::Unavailable { .. } | DbError::Full { .. }) => Some(again),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "Could not free a claim of this process; its key waits until this process stops"
+                );
+                None
+            }
         }
     }
 
     /// Frees the claim of `wish` if it is this process's and nobody here knows of it.
-    async fn disown(&self, wish: &Wish) -> Result<(), DbError> {
+    pub(super) async fn disown(&self, wish: &Wish) -> Result<(), DbError> {
         let shared = &self.shared;
         // Whoever has the seat meanwhile has dealt with it.
         let Boarding::First(_seat) = shared.flights.board(&wish.claim, wish.payload) else { return Ok(()) };

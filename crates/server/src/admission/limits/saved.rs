@@ -19,7 +19,7 @@ impl Limits {
         let now = table.steady.now();
         for (key, stamps) in rows {
             let Some(counter) = Counter::from_key(&key) else { continue };
-            let window = Window::remembering(stamps.into_iter().map(|stamp| now.from_wall_ms(stamp)).collect());
+            let window = Window::remembering(stamps.into_iter().map(|stamp| now.stamp_of(stamp)).collect());
             if !window.is_idle(now.steady_ms) {
                 table.addresses += usize::from(matches!(counter, Counter::Address(_)));
                 table.windows.insert(counter, Kept { window, dirty: false });
@@ -61,7 +61,7 @@ impl Limits {
         table.windows.retain(|counter, kept| {
             let idle = kept.window.is_idle(now.steady_ms);
             if std::mem::take(&mut kept.dirty) && !idle {
-                let stamps = kept.window.stamps().map(|stamp| now.to_wall_ms(stamp)).collect();
+                let stamps = kept.window.stamps().map(|stamp| now.wall_ms_of(stamp)).collect();
                 changed.push((counter.clone(), stamps));
             }
             addresses += usize::from(!idle && matches!(counter, Counter::Address(_)));

@@ -36,13 +36,13 @@ pub(super) struct Moment {
 
 impl Moment {
     /// A stamp as a row keeps it, so that another process, whose steady time began elsewhere, can read it.
-    pub(super) fn to_wall_ms(self, stamp_ms: i64) -> i64 {
+    pub(super) fn wall_ms_of(self, stamp_ms: i64) -> i64 {
         self.wall.0.saturating_sub(self.steady_ms - stamp_ms)
     }
 
     /// A row's stamp on this process's steady time. The wall may have been set back since it was written: what lies in
     /// the future counts as just now, which locks nobody out for longer than the window itself.
-    pub(super) fn from_wall_ms(self, wall_ms: i64) -> i64 {
+    pub(super) fn stamp_of(self, wall_ms: i64) -> i64 {
         self.steady_ms.saturating_sub(self.wall.0.saturating_sub(wall_ms).max(0))
     }
 }

@@ -1,5 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::clock::Timestamp;
 use crate::id::AccountId;
@@ -200,6 +202,66 @@ fn a_wall_clock_that_is_set_neither_opens_the_gate_nor_closes_it() {
     assert!(judge(&limits, Subject::Address(ADDRESS), None).is_allowed());
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn however_the_wall_clock_is_set_the_same_requests_pass(
+        steps in prop::collection::vec((0..20_000_i64, prop_oneof![Just(0), -7_200_000..7_200_000_i64]), 1..150),
+    ) {
+        let (limits, _) = limits();
+        let (unset, _) = limits_with(LimitSettings::default());
+        let mut steady_ms = 0;
+        let mut wall = NOON;
+        for (gap_ms, set_by_ms) in steps {
+            steady_ms += gap_ms;
+            wall = wall.plus_ms(gap_ms + set_by_ms);
+            let account = AccountId::from_stored("acc_1".to_owned());
+            let subject = Subject::Account(&account, Tier::Authenticated);
+            let judge = |limits: &Limits, wall| {
+                limits.judge_at(&mut limits.table(), subject, Some(Endpoint::Media), Moment { steady_ms, wall })
+            };
+
+            let judged = judge(&limits, wall);
+            let reference = judge(&unset, NOON.plus_ms(steady_ms));
+
+            prop_assert_eq!(judged.is_allowed(), reference.is_allowed());
+            prop_assert_eq!(judged.remaining(), reference.remaining());
+            prop_assert_eq!(judged.retry_after_s(), reference.retry_after_s());
+            let wait_s = judged.reset_unix_s() - wall.0.div_euclid(1000);
+            prop_assert!((0..=61).contains(&wait_s), "{wait_s} s");
+        }
+    }
+
+    #[test]
+    fn however_the_wall_clock_is_set_between_two_runs_nobody_is_locked_out_for_longer_than_the_window(
+        gaps in prop::collection::vec(0..3_000_i64, 1..100),
+        set_back_by_ms in 0..7_200_000_i64,
+        stopped_for_ms in 0..400_000_i64,
+    ) {
+        let (before, clock) = limits();
+        for gap_ms in gaps {
+            clock.advance_ms(gap_ms);
+            let _ = judge(&before, Subject::Address(ADDRESS), None);
+        }
+        let now = before.table().steady.now();
+        let stamps: Vec<i64> = before
+            .take_changed()
+            .into_iter()
+            .flat_map(|(_, stamps)| stamps)
+            .collect();
+        let after = Moment { steady_ms: 0, wall: now.wall.plus_ms(stopped_for_ms - set_back_by_ms) };
+
+        let mut ages: Vec<i64> = stamps.iter().map(|wall_ms| -after.stamp_of(*wall_ms)).collect();
+        ages.sort_unstable();
+
+        for (age_ms, wall_ms) in ages.iter().zip(stamps.iter().rev()) {
+            prop_assert!(*age_ms >= 0, "nothing lies in the future");
+            prop_assert!(*age_ms <= now.wall.0 - wall_ms + stopped_for_ms, "set back, nothing is older than it is");
+        }
+    }
+}
+
 #[test]
 fn the_system_clock_measures_windows_by_a_time_that_cannot_be_set() {
     let mut steady = Steady::new(Clock::System);
@@ -215,7 +277,7 @@ fn the_system_clock_measures_windows_by_a_time_that_cannot_be_set() {
 fn a_stamp_from_the_future_counts_as_now() {
     let now = Moment { steady_ms: 5_000, wall: NOON };
 
-    assert_eq!(now.from_wall_ms(now.to_wall_ms(1_234)), 1_234);
-    assert_eq!(now.from_wall_ms(NOON.0 + 3_600_000), 5_000);
-    assert_eq!(now.from_wall_ms(NOON.0 - 400_000), 5_000 - 400_000);
+    assert_eq!(now.stamp_of(now.wall_ms_of(1_234)), 1_234);
+    assert_eq!(now.stamp_of(NOON.0 + 3_600_000), 5_000);
+    assert_eq!(now.stamp_of(NOON.0 - 400_000), 5_000 - 400_000);
 }
