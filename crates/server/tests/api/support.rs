@@ -54,6 +54,8 @@ impl TestApp {
         ];
         pairs.extend(backend_settings(data.path()));
         pairs.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        // Before the app: it installs what every TLS client of the process needs, the store's too.
+        let client = client();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let environment = pairs.iter().fold(Environment::default(), |all, (name, value)| all.with(name, value));
@@ -68,7 +70,7 @@ impl TestApp {
             clock,
             origin: Origin::start().await,
             data,
-            client: client(),
+            client,
             stop,
             serving: Some(serving),
         }
@@ -221,8 +223,8 @@ fn backend_settings(data: &std::path::Path) -> Vec<(String, String)> {
         pairs.push(("SOKU_STORAGE_ENDPOINT".to_owned(), take("SOKU_TEST_S3_ENDPOINT")));
         pairs.push(("SOKU_STORAGE_ALLOW_HTTP".to_owned(), "true".to_owned()));
         pairs.push(("SOKU_STORAGE_PATH_STYLE".to_owned(), "true".to_owned()));
-        pairs.push(("AWS_ACCESS_KEY_ID".to_owned(), take("SOKU_TEST_S3_ACCESS_KEY")));
-        pairs.push(("AWS_SECRET_ACCESS_KEY".to_owned(), take("SOKU_TEST_S3_SECRET_KEY")));
+        pairs.push(("AWS_ACCESS_KEY_ID".to_owned(), take("SOKU_TEST_S3_ACCESS_KEY_ID")));
+        pairs.push(("AWS_SECRET_ACCESS_KEY".to_owned(), take("SOKU_TEST_S3_SECRET_ACCESS_KEY")));
     }
     pairs
 }
