@@ -1,211 +1,220 @@
-//! `GET` and `HEAD` of hosted URLs: RFC 9110 and the safety headers, over the wire.
+//! `GET|HEAD /media/<id>/<filename>`: headers, ranges, conditions, spellings of a name, and what a stranger learns.
 
-use soku_testkit::{Answer as Source, samples};
+mod finding;
+mod log;
+mod ranges;
 
-use crate::support::{Answer, TestApp};
+use soku_testkit::Answer as Source;
+use soku_testkit::samples::{self, JPEG, Sample};
 
-const SAFE_INLINE: &str = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox";
-const SAFE: &str = "default-src 'none'; sandbox";
+use crate::support::{Answer, NOON, TestApp};
 
-async fn stored(path: &str, source: Source) -> (TestApp, Answer) {
-    let app = TestApp::start().await;
-    let key = app.subscribed().await;
-    app.origin.serve(path, source);
-    let made = app.import_path(&key, path).await;
-    (app, made)
+const CSP_INLINE: &str = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox";
+const CSP_ATTACHMENT: &str = "default-src 'none'; sandbox";
+
+/// A server with one stored file.
+struct Hosted {
+    app: TestApp,
+    /// The path of its URL.
+    path: String,
+    bytes: Vec<u8>,
 }
 
-async fn png() -> (TestApp, String, &'static [u8]) {
-    let (app, made) = stored("/a.png", Source::ok("image/png", samples::PNG.bytes)).await;
-    let url = made.url();
-    (app, url, samples::PNG.bytes)
+impl Hosted {
+    async fn sample(sample: Sample) -> Hosted {
+        Hosted::file(&format!("/{}", sample.name), sample.mime, sample.bytes.to_vec()).await
+    }
+
+    /// `size` bytes that are a PNG, each part of them told apart from every other.
+    async fn png(size: usize) -> Hosted {
+        let mut bytes = samples::PNG.bytes.to_vec();
+        for number in 0.. {
+            if bytes.len() >= size {
+                break;
+            }
+            bytes.extend_from_slice(format!("{number:x}.").as_bytes());
+        }
+        bytes.truncate(size);
+        Hosted::file("/a.png", "image/png", bytes).await
+    }
+
+    async fn file(source: &str, content_type: &str, bytes: Vec<u8>) -> Hosted {
+        let app = TestApp::start().await;
+        let key = app.subscribed().await;
+        app.origin.serve(source, Source::ok(content_type, bytes.clone()));
+        let url = app.import_path(&key, source).await.url();
+        let path = url.strip_prefix(&app.url("")).expect("our own URL").to_owned();
+        Hosted { app, path, bytes }
+    }
+
+    async fn ask(&self, method: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask_at(&self.path, method, headers).await
+    }
+
+    async fn ask_at(&self, path: &str, method: &str, headers: &[(&str, &str)]) -> Answer {
+        let request =
+            headers.iter().fold(self.app.request(method, path), |request, (name, value)| request.header(*name, *value));
+        self.app.send(request).await
+    }
+
+    async fn get(&self, headers: &[(&str, &str)]) -> Answer {
+        self.ask("GET", headers).await
+    }
+
+    /// A request line and header lines as they are; the whole answer as it comes.
+    async fn raw(&self, request_line: &str, headers: &str) -> Vec<u8> {
+        self.app.raw(format!("{request_line}\r\n{headers}\r\n").as_bytes()).await
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+#[tokio::test]
+async fn the_whole_answer_to_a_get_is_as_the_contract_says() {
+    let hosted = Hosted::sample(JPEG).await;
+
+    let answer = hosted.get(&[]).await;
+
+    assert_eq!(answer.status, 200);
+    assert!(answer.body == hosted.bytes);
+    let mut headers: Vec<_> =
+        answer.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    headers.retain(|line| !line.starts_with("x-request-id: req_") && !line.starts_with("date: "));
+    headers.sort();
+    assert_eq!(
+        headers,
+        [
+            "accept-ranges: bytes",
+            "access-control-allow-origin: *",
+            "cache-control: public, max-age=31536000, immutable",
+            &format!("content-disposition: {}", soku_media::content_disposition("inline", JPEG.name)),
+            &format!("content-length: {}", JPEG.bytes.len()),
+            &format!("content-security-policy: {CSP_INLINE}"),
+            "content-type: image/jpeg",
+            "cross-origin-resource-policy: cross-origin",
+            &format!("etag: \"{}\"", sha256(JPEG.bytes)),
+            "last-modified: Sat, 28 Feb 2026 12:00:00 GMT",
+            "x-content-type-options: nosniff",
+        ]
+    );
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(bytes))
 }
 
 #[tokio::test]
 async fn every_media_answer_carries_the_safety_headers() {
-    let (app, url, bytes) = png().await;
-    let etag = app.get(&url).await.header("etag").to_owned();
-    let get = || app.request("GET", &url);
+    let hosted = Hosted::png(1000).await;
+    let wrong_name = hosted.path.replace("a.png", "b.png");
+    let etag = format!("\"{}\"", sha256(&hosted.bytes));
 
-    let answers = [
-        (200, SAFE_INLINE, app.send(get()).await),
-        (206, SAFE_INLINE, app.send(get().header("Range", "bytes=0-9")).await),
-        (206, SAFE_INLINE, app.send(get().header("Range", "bytes=0-9,20-29")).await),
-        (304, SAFE_INLINE, app.send(get().header("If-None-Match", &etag)).await),
-        (404, SAFE, app.get("/media/0123456789abcdef0123456789abcdef/a.png").await),
-        (404, SAFE, app.get("/media/nonsense").await),
-        (405, SAFE, app.send(app.request("POST", &url)).await),
-        (412, SAFE, app.send(get().header("If-Match", "\"other\"")).await),
-        (416, SAFE, app.send(get().header("Range", format!("bytes={}-", bytes.len()))).await),
-    ];
-
-    for (status, policy, answer) in answers {
-        assert_eq!(answer.status, status);
-        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{status}");
-        assert_eq!(answer.header("content-security-policy"), policy, "{status}");
-        assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin", "{status}");
-        assert_eq!(answer.header("access-control-allow-origin"), "*", "{status}");
-        assert_eq!(answer.header("set-cookie"), "");
-        assert_eq!(answer.header("content-encoding"), "");
-        if status >= 400 {
-            answer.error();
-            assert_eq!(answer.header("cache-control"), "no-store", "{status}");
-        } else {
-            assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable", "{status}");
-            assert_eq!(answer.header("etag"), etag);
-        }
-    }
-}
-
-#[tokio::test]
-async fn ranges_are_answered_by_the_book() {
-    let (app, url, bytes) = png().await;
-    let size = bytes.len();
-    let get = |range: &str| app.send(app.request("GET", &url).header("Range", range));
-
-    for (range, start, end) in [
-        ("bytes=0-9".to_owned(), 0, 9),
-        ("bytes=100-".to_owned(), 100, size - 1),
-        ("bytes=-20".to_owned(), size - 20, size - 1),
-        (format!("bytes=5-{}", size * 2), 5, size - 1),
-        (format!("bytes=-{}", size * 2), 0, size - 1),
+    for (status, method, path, headers) in [
+        (200, "GET", hosted.path.as_str(), &[][..]),
+        (200, "HEAD", &hosted.path, &[]),
+        (206, "GET", &hosted.path, &[("range", "bytes=0-9")]),
+        (206, "GET", &hosted.path, &[("range", "bytes=0-9,20-29")]),
+        (304, "GET", &hosted.path, &[("if-none-match", etag.as_str())]),
+        (404, "GET", &wrong_name, &[]),
+        (404, "HEAD", &wrong_name, &[]),
+        (404, "GET", "/media/00000000000000000000000000000000/a.png", &[]),
+        (404, "GET", "/media/x", &[]),
+        (404, "GET", "/media/a/b/c", &[]),
+        (405, "POST", &hosted.path, &[]),
+        (405, "DELETE", "/media/x", &[]),
+        (412, "GET", &hosted.path, &[("if-match", "\"x\"")]),
+        (416, "GET", &hosted.path, &[("range", "bytes=1000-")]),
     ] {
-        let part = get(&range).await;
-        assert_eq!(part.status, 206, "{range}");
-        assert_eq!(part.header("content-range"), format!("bytes {start}-{end}/{size}"));
-        assert_eq!(part.header("content-length"), (end - start + 1).to_string());
-        assert_eq!(part.body, bytes[start..=end]);
-    }
-    for ignored in ["lines=0-9", "bytes=9-0", "bytes=", "bytes=a-b", "nonsense"] {
-        let whole = get(ignored).await;
-        assert_eq!((whole.status, whole.body.len()), (200, size), "{ignored}");
-    }
-    let beyond = get(&format!("bytes={size}-")).await;
-    beyond.refused(416, "range_not_satisfiable", "");
-    assert_eq!(beyond.header("content-range"), format!("bytes */{size}"));
-    let none = get("bytes=-0").await;
-    none.refused(416, "range_not_satisfiable", "");
-}
+        let answer = hosted.ask_at(path, method, &[headers, &[("cookie", "a=b")]].concat()).await;
 
-#[tokio::test]
-async fn several_ranges_come_as_parts_with_a_length() {
-    let (app, url, bytes) = png().await;
-
-    let answer = app.send(app.request("GET", &url).header("Range", "bytes=0-9,100-119,-5")).await;
-
-    assert_eq!(answer.status, 206);
-    let boundary = answer.header("content-type").strip_prefix("multipart/byteranges; boundary=").expect("parts");
-    let boundary = format!("--{}", boundary.trim_matches('"'));
-    assert_eq!(answer.header("content-length"), answer.body.len().to_string());
-    let text = answer.body.escape_ascii().to_string();
-    assert_eq!(text.matches(boundary.as_str()).count(), 4);
-    for part in [&bytes[..10], &bytes[100..120], &bytes[bytes.len() - 5..]] {
-        assert!(answer.body.windows(part.len()).any(|window| window == part));
-    }
-}
-
-#[tokio::test]
-async fn a_thousand_ranges_give_the_whole_file() {
-    let (app, url, bytes) = png().await;
-    let many = (0..1000).map(|n| format!("{n}-{n}")).collect::<Vec<_>>().join(",");
-
-    let answer = app.send(app.request("GET", &url).header("Range", format!("bytes={many}"))).await;
-
-    assert_eq!((answer.status, answer.body.len()), (200, bytes.len()));
-}
-
-#[tokio::test]
-async fn conditions_are_judged_by_the_book() {
-    let (app, url, bytes) = png().await;
-    let first = app.get(&url).await;
-    let (etag, modified) = (first.header("etag").to_owned(), first.header("last-modified").to_owned());
-    assert!(etag.starts_with('"') && etag.len() >= 34, "a strong tag: {etag}");
-    assert_eq!(modified, "Sat, 28 Feb 2026 12:00:00 GMT");
-    let ask = |headers: &[(&'static str, &str)]| {
-        let mut request = app.request("GET", &url);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        let what = format!("{method} {path} {headers:?}");
+        assert_eq!(answer.status, status, "{what}");
+        let error = status >= 400;
+        let csp = if error { CSP_ATTACHMENT } else { CSP_INLINE };
+        assert_eq!(answer.header("content-security-policy"), csp, "{what}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{what}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin", "{what}");
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{what}");
+        let cache = if error { "no-store" } else { "public, max-age=31536000, immutable" };
+        assert_eq!(answer.header("cache-control"), cache, "{what}");
+        for absent in ["set-cookie", "location", "content-encoding", "transfer-encoding", "vary"] {
+            assert_eq!(answer.header(absent), "", "{what}");
         }
-        app.send(request)
-    };
-
-    assert_eq!(ask(&[("If-None-Match", &etag)]).await.status, 304);
-    assert_eq!(ask(&[("If-None-Match", &format!("W/{etag}"))]).await.status, 304);
-    assert_eq!(ask(&[("If-None-Match", "*")]).await.status, 304);
-    assert_eq!(ask(&[("If-None-Match", "\"a\", \"b\"")]).await.status, 200);
-    assert_eq!(ask(&[("If-Modified-Since", &modified)]).await.status, 304);
-    assert_eq!(ask(&[("If-Modified-Since", "Fri, 27 Feb 2026 12:00:00 GMT")]).await.status, 200);
-    assert_eq!(ask(&[("If-None-Match", "\"a\""), ("If-Modified-Since", &modified)]).await.status, 200);
-    assert_eq!(ask(&[("If-Match", &etag)]).await.status, 200);
-    ask(&[("If-Match", &format!("W/{etag}"))]).await.refused(412, "precondition_failed", "");
-    ask(&[("If-Unmodified-Since", "Fri, 27 Feb 2026 12:00:00 GMT")]).await.refused(412, "precondition_failed", "");
-    let held = ask(&[("Range", "bytes=0-9"), ("If-Range", &etag)]).await;
-    assert_eq!((held.status, held.body.len()), (206, 10));
-    let dated = ask(&[("Range", "bytes=0-9"), ("If-Range", &modified)]).await;
-    assert_eq!(dated.status, 206);
-    let changed = ask(&[("Range", "bytes=0-9"), ("If-Range", "\"other\"")]).await;
-    assert_eq!((changed.status, changed.body.len()), (200, bytes.len()));
-}
-
-#[tokio::test]
-async fn head_ignores_a_range() {
-    let (app, url, bytes) = png().await;
-
-    let head = app.send(app.request("HEAD", &url).header("Range", "bytes=0-9")).await;
-
-    assert_eq!((head.status, head.header("content-length")), (200, bytes.len().to_string().as_str()));
+        if error && method != "HEAD" {
+            answer.error();
+        }
+        assert_eq!(answer.header("allow"), if status == 405 { "GET, HEAD" } else { "" }, "{what}");
+    }
 }
 
 #[tokio::test]
 async fn what_could_run_is_a_download() {
-    let (app, made) = stored("/d.svg", Source::ok("image/svg+xml", samples::SVG.bytes)).await;
-    let svg = app.get(&made.url()).await;
-    assert_eq!(svg.header("content-disposition"), "attachment; filename=\"d.svg\"; filename*=UTF-8''d.svg");
-    assert_eq!(svg.header("content-security-policy"), SAFE);
-
+    let svg = Hosted::sample(samples::SVG).await;
     let unknown: &[u8] = &[0x07, 0x00, 0xF1, 0x01, 0x80, 0x99, 0xFE, 0x02].repeat(64);
-    let (app, made) = stored("/x.dat", Source::ok("video/x-new", unknown.to_vec())).await;
-    let by_header = app.get(&made.url()).await;
-    assert_eq!(by_header.header("content-type"), "video/x-new");
-    assert!(by_header.header("content-disposition").starts_with("attachment"));
-    assert_eq!(by_header.header("content-security-policy"), SAFE);
+    let by_header = Hosted::file("/new.dat", "video/x-new", unknown.to_vec()).await;
 
-    let (app, url, _) = png().await;
-    assert!(app.get(&url).await.header("content-disposition").starts_with("inline"));
+    for (hosted, content_type) in [(svg, "image/svg+xml"), (by_header, "video/x-new")] {
+        for headers in [&[][..], &[("range", "bytes=0-3")]] {
+            let answer = hosted.get(headers).await;
+
+            assert_eq!(answer.header("content-type"), content_type);
+            assert!(answer.header("content-disposition").starts_with("attachment;"), "{answer:?}");
+            assert_eq!(answer.header("content-security-policy"), CSP_ATTACHMENT);
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_neighbour_cannot_be_guessed_or_listed() {
-    let (app, url, _) = png().await;
-    let path = url.strip_prefix(&app.url("")).expect("our own URL");
-    let id = path.split('/').nth(2).expect("an id");
-    let upper = path.replace(id, &id.to_uppercase());
+async fn head_is_get_without_the_body_and_without_ranges() {
+    let hosted = Hosted::png(50_000).await;
+    let stripped = |answer: &Answer| {
+        let mut headers = answer.headers.clone();
+        headers.remove("date");
+        headers.remove("x-request-id");
+        headers
+    };
 
-    let mut bodies = Vec::new();
-    for wrong in [
-        format!("/media/{id}/b.png"),
-        format!("/media/{id}/"),
-        format!("/media/{id}"),
-        "/media/".to_owned(),
-        "/media/0123456789abcdef0123456789abcdef/a.png".to_owned(),
-        format!("/media/{id}/..%2f..%2fsoku.db"),
-        format!("/media/..%2f{id}/a.png"),
-        if upper == path { "/media/A/a.png".to_owned() } else { upper },
+    let get = hosted.get(&[]).await;
+
+    for headers in [
+        &[][..],
+        &[("range", "bytes=0-9")],
+        &[("range", "bytes=99999-")],
+        &[("range", "bytes=0-0"), ("if-range", "\"x\"")],
     ] {
-        let answer = app.get(&wrong).await;
-        let mut error = answer.refused(404, "not_found", "");
-        error["requestId"] = "".into();
-        bodies.push(error);
+        let head = hosted.ask("HEAD", headers).await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        assert_eq!(stripped(&head), stripped(&get), "{headers:?}");
     }
-    assert!(bodies.iter().all(|body| *body == bodies[0]), "all alike: {bodies:?}");
+    let raw = hosted.raw(&format!("HEAD {} HTTP/1.1", hosted.path), "Host: x\r\nConnection: close\r\n").await;
+    assert!(raw.ends_with(b"\r\n\r\n"), "a body behind HEAD");
+    assert_eq!(hosted.ask("HEAD", &[("if-none-match", "*")]).await.status, 304);
+    assert_eq!(hosted.ask("HEAD", &[("if-match", "\"x\"")]).await.status, 412);
+}
+
+#[tokio::test]
+async fn http_1_0_is_served_with_a_length() {
+    let hosted = Hosted::png(300_000).await;
+
+    for headers in ["", "Range: bytes=5-9\r\n", "Range: bytes=0-1,8-9\r\n"] {
+        let answer = hosted.raw(&format!("GET {} HTTP/1.0", hosted.path), headers).await;
+
+        let head_end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let head = String::from_utf8_lossy(&answer[..head_end]).to_lowercase();
+        assert!(head.starts_with("http/1.0 20"), "{head}");
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", answer.len() - head_end)), "{head}");
+        assert!(!head.contains("transfer-encoding"), "{head}");
+    }
 }
 
 #[tokio::test]
 async fn a_file_outlives_the_server_that_took_it() {
-    let (app, url, bytes) = png().await;
-    let path = url.strip_prefix(&app.url("")).expect("our own URL").to_owned();
+    let Hosted { app, path, bytes } = Hosted::png(5_000).await;
 
-    let again = TestApp::on(app.stop().await, crate::support::NOON, &[]).await;
+    let again = TestApp::on(app.stop().await, NOON, &[]).await;
 
-    assert_eq!(again.get(&path).await.body, bytes);
+    assert!(again.get(&path).await.body == bytes);
 }
