@@ -1,5 +1,9 @@
 //! What is never dialled, and what is told of it.
 
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+
 use super::*;
 
 #[tokio::test]
@@ -233,4 +237,52 @@ async fn a_refusal_does_not_say_what_the_name_resolved_to() {
     for refusal in unresolved {
         assert_eq!(refusal.to_string(), "the host name could not be resolved");
     }
+}
+
+/// One of the many ways in which people, browsers and attackers write an IPv4 address.
+fn spelled(address: Ipv4Addr, way: u8) -> String {
+    let [a, b, c, d] = address.octets();
+    let whole = address.to_bits();
+    match way {
+        0 => address.to_string(),
+        1 => format!("{address}."),
+        2 => whole.to_string(),
+        3 => format!("0x{whole:x}"),
+        4 => format!("0{whole:o}"),
+        5 => format!("0{a:o}.0x{b:X}.{c}.0{d:o}"),
+        6 => format!("{a}.{}", whole & 0x00ff_ffff),
+        7 => format!("{a}.{b}.0x{:x}", whole & 0xffff),
+        8 => address.to_string().chars().map(wide).collect(),
+        9 => address.to_string().replace('.', "。"),
+        10 => address.to_string().replace('.', "%2e"),
+        11 => format!("[::ffff:{address}]"),
+        _ => format!("[0:0:0:0:0:FFFF:{:x}:{:x}]", whole >> 16, whole & 0xffff),
+    }
+}
+
+/// The full-width form of a digit.
+fn wide(character: char) -> char {
+    match character.to_digit(10) {
+        Some(digit) => char::from_u32(0xff10 + digit).unwrap(),
+        None => character,
+    }
+}
+
+#[test]
+fn an_address_is_judged_alike_however_it_is_spelled() {
+    let dialer = Dialer::new(Policy::default(), DialSettings::default()).unwrap();
+    let own = dialer.own.current();
+
+    proptest!(ProptestConfig::with_cases(1_000), |(
+        bits in prop_oneof![any::<u32>(), (0x7f00_0000_u32..0x7f00_0100), (0x0a00_0000_u32..0x0a00_0100)],
+        way in 0_u8..13,
+    )| {
+        let address = Ipv4Addr::from_bits(bits);
+        let url = SourceUrl::parse(&format!("http://{}/", spelled(address, way))).unwrap();
+
+        let is_dialled = dialer.begin_lookup(&url).is_ok();
+
+        let verdict = dialer.policy.judge_with_port(&own, SocketAddr::new(address.into(), 80));
+        prop_assert_eq!(is_dialled, verdict == PortVerdict::Public, "{} for {}", url, address);
+    });
 }
