@@ -64,16 +64,7 @@ impl TestApp {
         let app = app::build(&config, clock.clone(), address).await.expect("the app starts");
         let stop = CancellationToken::new();
         let serving = tokio::spawn(app::serve(Arc::clone(&app), listener, stop.clone()));
-        TestApp {
-            app,
-            address,
-            clock,
-            origin: Origin::start().await,
-            data,
-            client,
-            stop,
-            serving: Some(serving),
-        }
+        TestApp { app, address, clock, origin: Origin::start().await, data, client, stop, serving: Some(serving) }
     }
 
     /// A key of a new account with a live subscription.
