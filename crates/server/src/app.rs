@@ -103,6 +103,17 @@ pub async fn build(config: &Config, clock: Clock, listened: SocketAddr) -> Resul
     Ok(app)
 }
 
+/// Opens the library alone, for commands that neither fetch nor serve.
+///
+/// # Errors
+/// As [`build`].
+pub fn open_library(config: &Config, db: Db) -> Result<Library, StartError> {
+    let data = DataDir::prepare(&config.data_dir)?;
+    let room = Room::enter(&data, crate::id::OwnerId::random())?;
+    let store = parts::store(config, &data, room.clone())?;
+    Ok(Library::new(db, store, data, room, &LibrarySettings::default()))
+}
+
 /// Serves `app` on `listener` until `stop` is cancelled, then in order: no new connection, no new download; what runs is
 /// finished or, after the grace period, interrupted; the windows are saved and the database is closed.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {

@@ -4,33 +4,44 @@
 mod account;
 mod config;
 mod flags;
+mod import;
 mod key;
+mod media;
 mod output;
 mod parse;
 mod rooms;
+mod serve;
+mod sweep;
 
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{FromArgMatches as _, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
+use crate::app::StartError;
 use crate::config::{Config, ConfigError, Environment, Loaded, Problem};
 use crate::db::DbError;
-use crate::id::KeyId;
+use crate::id::{KeyId, MediaId};
+use crate::library::LibraryError;
 use crate::store::DataDirError;
 use crate::telemetry::{self, Causes, Form};
 use output::{say, warn};
-use rooms::{Library, Rooms};
+use rooms::{Beginning, Rooms};
 
 const EXAMPLES: &str = "\
 Examples:
+  soku serve                                run the server on http://127.0.0.1:8080; the first start shows a key
+  soku import https://example.com/a.mp4     take a file in without a server
   soku config print                         what is in force, and from where
   soku account create acme                  an account with an active subscription
   soku key create --account acme            a key for it, on stdout, this once
+  soku media list --account acme --json     what it has stored
 
 All of it works while the server runs. Every setting can be a flag, a variable (SOKU_LISTEN) or a line of a settings
 file; a flag wins over a variable, a variable over the file.";
@@ -45,12 +56,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(serve::Serve),
+    Import(import::ImportCommand),
     #[command(subcommand)]
     Account(account::AccountCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
     #[command(subcommand)]
+    Media(media::MediaCommand),
+    #[command(subcommand)]
     Config(config::ConfigCommand),
+    Sweep(sweep::Sweep),
 }
 
 /// Why a command did not do what it was told.
@@ -66,6 +82,20 @@ pub(crate) enum CommandError {
     Db(#[from] DbError),
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("could not listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("could not take signals")]
+    Signals(#[source] io::Error),
+    #[error("could not write the first API key to `{}`: `soku key create --account default` makes another", path.display())]
+    FirstKey { path: PathBuf, source: io::Error },
+    #[error("{failed} of {of} URLs could not be taken in")]
+    NotImported { failed: usize, of: usize },
+    #[error("{left} unfinished files could not be deleted: the storage failed")]
+    LeftBySweep { left: u64 },
     #[error(
         "there is no library in `{}`: `soku serve` and `soku account create` begin one, --data-dir names another",
         data_dir.display()
@@ -81,6 +111,8 @@ pub(crate) enum CommandError {
     NotAKeyId,
     #[error("there is no key {id}: `soku key list` shows those of an account")]
     UnknownKey { id: KeyId },
+    #[error("there is no media entry {id}")]
+    UnknownMedia { id: MediaId },
 }
 
 fn meant(nearest: Option<&str>) -> String {
@@ -93,6 +125,9 @@ fn meant(nearest: Option<&str>) -> String {
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
+
+/// How long threads that wait for a disk are waited for at the end.
+const LAST_THREADS: Duration = Duration::from_secs(2);
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
@@ -107,10 +142,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
         }
     };
     let arguments = Arguments::from_arg_matches(&matches).expect("clap read them by the same definition");
-    let outcome = Config::load(&flags::given(&matches), environment).map_err(CommandError::from).and_then(|loaded| {
-        loaded.warnings.iter().for_each(|warning| warn(warning));
-        perform(arguments.command, loaded, environment)
-    });
+    let outcome = Config::load(&flags::given(&matches), environment)
+        .map_err(CommandError::from)
+        .and_then(|loaded| perform(arguments.command, loaded, environment));
     match outcome {
         Ok(()) => ExitCode::from(DONE),
         Err(error) => ExitCode::from(explain(&error)),
@@ -118,33 +152,60 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
 }
 
 fn perform(command: Command, loaded: Loaded, environment: &Environment) -> Result<(), CommandError> {
-    // The log of a command that ends at once is for whoever typed it.
-    let colour = telemetry::is_watched() && environment.likes_colour();
-    telemetry::start(Form::Text { colour }, loaded.chosen_log_level().unwrap_or(&LevelFilter::WARN.into()));
-    let config = loaded.config.clone();
-    match command {
-        Command::Account(command) => {
-            let library = match command {
-                account::AccountCommand::Create { .. } => Library::MayBegin,
-                account::AccountCommand::List { .. } | account::AccountCommand::Set { .. } => Library::MustExist,
-            };
-            within(&Rooms::new(config, library), async |rooms| account::perform(command, rooms).await)
-        }
-        Command::Key(command) => {
-            within(&Rooms::new(config, Library::MustExist), async |rooms| key::perform(command, rooms).await)
-        }
-        Command::Config(command) => config::perform(&command, &loaded),
-    }
-}
-
-/// Runs a command on a runtime of its own and closes what it opened.
-fn within(rooms: &Rooms, command: impl AsyncFnOnce(&Rooms) -> Result<(), CommandError>) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    runtime.map_err(CommandError::Runtime)?.block_on(async {
-        let outcome = command(rooms).await;
+    // Before any client is made: which of the linked implementations TLS uses.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    start_log(&command, &loaded, environment);
+    let rooms = Rooms::new(loaded.config.clone(), command.beginning());
+    on_runtime(async {
+        let outcome = match command {
+            Command::Serve(serve) => serve::perform(&serve, &loaded.config).await,
+            Command::Import(command) => import::perform(command, &rooms).await,
+            Command::Account(command) => account::perform(command, &rooms).await,
+            Command::Key(command) => key::perform(command, &rooms).await,
+            Command::Media(command) => media::perform(command, &rooms).await,
+            Command::Config(command) => config::perform(&command, &loaded),
+            Command::Sweep(sweep) => sweep::perform(&sweep, &rooms).await,
+        };
         rooms.close().await;
         outcome
     })
+}
+
+/// The server's log is a service's; that of a command that ends is for whoever typed it.
+fn start_log(command: &Command, loaded: &Loaded, environment: &Environment) {
+    let is_watched = telemetry::is_watched();
+    let likes_colour = environment.likes_colour();
+    if let Command::Serve(_) = command {
+        telemetry::start(loaded.config.log_form(is_watched, likes_colour), &loaded.config.log.level);
+        loaded.warnings.iter().for_each(|warning| tracing::warn!("Configuration: {warning}"));
+    } else {
+        let quiet = LevelFilter::WARN.into();
+        let form = Form::Text { colour: is_watched && likes_colour };
+        telemetry::start(form, loaded.chosen_log_level().unwrap_or(&quiet));
+        loaded.warnings.iter().for_each(|warning| warn(warning));
+    }
+}
+
+impl Command {
+    /// Whether the command may begin a library where there is none.
+    fn beginning(&self) -> Beginning {
+        match self {
+            Command::Serve(_) | Command::Import(_) | Command::Account(account::AccountCommand::Create { .. }) => {
+                Beginning::Allowed
+            }
+            Command::Account(_) | Command::Key(_) | Command::Media(_) | Command::Config(_) | Command::Sweep(_) => {
+                Beginning::Refused
+            }
+        }
+    }
+}
+
+/// Runs a command to its end; what it left in the background is not waited for long.
+fn on_runtime(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_timeout(LAST_THREADS);
+    outcome
 }
 
 /// Says on stderr what went wrong; gives the exit code.

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use soku_fetch::Networks;
 
+pub use check::base_of;
 pub use document::DEFAULT_DOCUMENT;
 pub use layers::{Environment, Flags, Layers};
 pub use nearest::nearest;
@@ -125,7 +126,7 @@ impl Config {
     pub fn public_base(&self, listened: SocketAddr) -> String {
         match &self.public_url {
             Some(url) => url.as_str().to_owned(),
-            None => check::base_of(listened),
+            None => base_of(listened),
         }
     }
 }

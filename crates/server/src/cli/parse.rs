@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::account::PeriodEnd;
 use crate::account::SubscriptionState;
 use crate::clock::Timestamp;
-use crate::id::KeyId;
+use crate::id::{KeyId, MediaId};
 
 /// A name or label: something to see, on one line.
 pub(super) fn name(text: &str) -> Result<String, String> {
@@ -45,9 +45,27 @@ pub(super) fn key_id(text: &str) -> Option<KeyId> {
     is_id.then(|| KeyId::from_stored(text.to_owned()))
 }
 
+/// The id of a media entry, by itself or inside its hosted URL.
+pub(super) fn media_id(text: &str) -> Result<MediaId, String> {
+    let inside_url = text.rsplit_once("/media/").and_then(|(_, rest)| rest.split('/').next());
+    MediaId::parse(inside_url.unwrap_or(text))
+        .ok_or_else(|| "the id of a media entry is 32 hex digits: `soku media list` shows it".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_media_entry_is_named_by_its_id_or_its_url() {
+        let id = "0123456789abcdef0123456789abcdef";
+
+        assert_eq!(media_id(id).unwrap().as_str(), id);
+        assert_eq!(media_id(&format!("https://a.example/soku/media/{id}/photo.jpg")).unwrap().as_str(), id);
+        for wrong in ["", "0123", &format!("https://a.example/{id}"), "https://a.example/media/"] {
+            assert!(media_id(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_name_stays_on_its_line() {

@@ -1,32 +1,35 @@
-//! What a command works with: the configuration, and the database, opened when first asked for.
+//! What a command works with: the configuration, the database and the library, opened when first asked for.
 
 use tokio::sync::OnceCell;
 
 use super::CommandError;
-use crate::account::Account;
-use crate::clock::Clock;
+use crate::account::{Account, Role, Subscription, SubscriptionState};
+use crate::app;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, nearest};
-use crate::db::Db;
+use crate::db::{Db, DbError};
+use crate::id::AccountId;
+use crate::library::Library;
 use crate::store::DataDir;
 
 /// Whether a command may begin a library where there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Library {
-    MayBegin,
-    MustExist,
+pub(super) enum Beginning {
+    Allowed,
+    Refused,
 }
 
 /// The configuration and what is open of it.
 pub(super) struct Rooms {
     pub(super) config: Config,
     pub(super) clock: Clock,
-    library: Library,
+    beginning: Beginning,
     db: OnceCell<Db>,
 }
 
 impl Rooms {
-    pub(super) fn new(config: Config, library: Library) -> Rooms {
-        Rooms { config, clock: Clock::System, library, db: OnceCell::new() }
+    pub(super) fn new(config: Config, beginning: Beginning) -> Rooms {
+        Rooms { config, clock: Clock::System, beginning, db: OnceCell::new() }
     }
 
     /// The database.
@@ -38,12 +41,17 @@ impl Rooms {
         if self.config.database.url.is_none() {
             // A slip in the directory's name should not leave an empty library behind.
             let database = self.config.database_file();
-            if self.library == Library::MustExist && !database.exists() {
+            if self.beginning == Beginning::Refused && !database.exists() {
                 return Err(CommandError::NoLibrary { data_dir: self.config.data_dir.clone() });
             }
             DataDir::prepare(&self.config.data_dir)?;
         }
         Ok(Db::open(&self.config.db_settings()).await?)
+    }
+
+    /// The files and their rows together.
+    pub(super) async fn library(&self) -> Result<Library, CommandError> {
+        Ok(app::open_library(&self.config, self.db().await?.clone())?)
     }
 
     /// Finishes what is being written.
@@ -66,5 +74,33 @@ impl Rooms {
         let accounts = self.db().await?.list_accounts().await?;
         let nearest = nearest(name, accounts.iter().map(|account| account.name.as_str())).map(str::to_owned);
         Ok(CommandError::UnknownAccount { name: name.to_owned(), nearest })
+    }
+
+    /// The base of hosted URLs, as far as it is known without a server.
+    pub(super) fn public_base(&self) -> String {
+        self.config.public_base(self.config.listen)
+    }
+}
+
+/// The name of the account that is made where there is none.
+pub(super) const DEFAULT_ACCOUNT: &str = "default";
+
+/// Makes the first account where there is none; `None` where there is one.
+pub(super) async fn first_account(db: &Db, now: Timestamp) -> Result<Option<Account>, CommandError> {
+    if db.any_account().await? {
+        return Ok(None);
+    }
+    let account = Account {
+        id: AccountId::random(),
+        name: DEFAULT_ACCOUNT.to_owned(),
+        subscription: Subscription { state: SubscriptionState::Active, period_end: None },
+        role: Role::Member,
+        created: now,
+    };
+    match db.insert_account(&account).await {
+        Ok(()) => Ok(Some(account)),
+        // Another process was faster.
+        Err(DbError::AlreadyExists { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }

@@ -68,8 +68,9 @@ pub(super) fn clashes(config: &Config, layers: &Layers, environment: &Environmen
     problems
 }
 
-/// The base of hosted URLs for a server that listens there and has no `public_url`.
-pub(super) fn base_of(listened: SocketAddr) -> String {
+/// The base of the URLs at which a server answers that listens there.
+#[must_use]
+pub fn base_of(listened: SocketAddr) -> String {
     // Nothing can be reached at an unspecified address, but what listens there listens on loopback too.
     let address = match listened.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

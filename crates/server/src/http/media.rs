@@ -72,7 +72,8 @@ fn idempotency_key(headers: &http::HeaderMap) -> Result<Option<IdempotencyKey>, 
     IdempotencyKey::parse(value.as_bytes()).map(Some).map_err(|_| invalid())
 }
 
-fn refusal(error: ImportError) -> Refusal {
+/// The refusal that a failed import is answered with.
+pub(crate) fn refusal(error: ImportError) -> Refusal {
     match error {
         ImportError::KeyReused => Refusal::idempotency_key_reused(),
         ImportError::Failed(failure) => Refusal::from(&failure),

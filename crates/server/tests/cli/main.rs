@@ -1,7 +1,10 @@
 //! Transcripts of the real program: what it is told, and what it says on stdout and stderr and exits with.
 
 mod accounts;
+mod files;
 mod keys;
+mod serving;
 mod settings;
 mod soku;
+mod source;
 mod usage;

@@ -1,7 +1,8 @@
 //! Runs the program in a directory of its own, and writes down what happened with everything random taken out.
 
-use std::io::Read as _;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -58,30 +59,110 @@ impl Soku {
     }
 
     pub(crate) fn run_words(&self, words: &[&str]) -> Said {
+        self.start_words(words).end()
+    }
+
+    /// Starts a command line and leaves it running.
+    pub(crate) fn start(&self, line: &str) -> Running {
+        self.start_words(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    fn start_words(&self, words: &[&str]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_soku"));
         command.args(words).current_dir(self.directory.path()).env_clear();
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let id = Pid::from_child(&child);
-        let (done, waiting) = std::sync::mpsc::channel::<()>();
+        Running::watch(command.spawn().unwrap())
+    }
+}
+
+/// A running program. Ended when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+/// The lines of a stream, as they come.
+struct Lines {
+    coming: Receiver<String>,
+    seen: String,
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Lines {
+        let (line, coming) = channel();
+        std::thread::spawn(move || {
+            let mut stream = BufReader::new(stream);
+            let mut text = String::new();
+            while stream.read_line(&mut text).is_ok_and(|bytes| bytes > 0)
+                && line.send(std::mem::take(&mut text)).is_ok()
+            {}
+        });
+        Lines { coming, seen: String::new() }
+    }
+
+    /// Waits for a line that contains `words`; `None` where the stream ends before, or says nothing for too long.
+    fn until(&mut self, words: &str) -> Option<String> {
+        loop {
+            let line = self.coming.recv_timeout(PATIENCE).ok()?;
+            self.seen.push_str(&line);
+            if line.contains(words) {
+                return Some(line);
+            }
+        }
+    }
+
+    fn rest(mut self) -> String {
+        self.until("no line says this, so that all are read");
+        self.seen
+    }
+}
+
+impl Running {
+    fn watch(mut child: Child) -> Running {
+        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        Running { child, stdout, stderr }
+    }
+
+    /// Waits until it says something on stderr.
+    #[track_caller]
+    pub(crate) fn says(&mut self, words: &str) -> String {
+        self.stderr.until(words).unwrap_or_else(|| panic!("it did not say `{words}`: {}", self.stderr.seen))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it ends by itself; one that does not is killed and fails the test.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Said {
+        let id = Pid::from_child(&self.child);
+        let (done, waiting) = channel::<()>();
         let watchdog = std::thread::spawn(move || {
-            if waiting.recv_timeout(PATIENCE).is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Timeout) {
+            if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 let _ = kill_process(id, Signal::KILL);
             }
         });
-        let mut stderr = child.stderr.take().unwrap();
-        let listener = std::thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).map(|_| text)
-        });
-        let mut stdout = String::new();
-        child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        let status = child.wait().unwrap();
+        let status = self.child.wait().unwrap();
         drop(done);
         watchdog.join().unwrap();
-        let code = status.code().unwrap_or_else(|| panic!("`soku {}` did not end: {status}", words.join(" ")));
-        Said { stdout, stderr: listener.join().unwrap().unwrap(), code }
+        let (stdout, stderr) = (
+            std::mem::replace(&mut self.stdout, Lines::of(std::io::empty())),
+            std::mem::replace(&mut self.stderr, Lines::of(std::io::empty())),
+        );
+        let (stdout, stderr) = (stdout.rest(), stderr.rest());
+        let code = status.code().unwrap_or_else(|| panic!("it did not end by itself: {status}\n{stderr}"));
+        Said { stdout, stderr, code }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -114,6 +195,10 @@ macro_rules! transcript {
             (r"sk_live_[A-Za-z0-9_-]{3}…[A-Za-z0-9_-]{3}", "sk_live_[PREVIEW]"),
             (r"key_[0-9a-f]{16}", "key_[ID]"),
             (r"acc_[0-9a-f]{24}", "acc_[ID]"),
+            (r"\b[0-9a-f]{64}\b", "[DIGEST]"),
+            (r"\b[0-9a-f]{32}\b", "[MEDIA]"),
+            (r"\breq_[0-9a-f]{16}\b", "req_[ID]"),
+            (r"127\.0\.0\.1:\d{4,5}/", "127.0.0.1:[PORT]/"),
             (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[MOMENT]"),
         ]}, {
             insta::assert_snapshot!($said.to_string(), @$snapshot);

@@ -13,9 +13,13 @@ fn without_a_command_it_shows_what_there_is() {
     Usage: soku [OPTIONS] <COMMAND>
 
     Commands:
+      serve    Runs the server
+      import   Takes in files from their URLs without a server, and prints what the API would answer, a line each
       account  Creates, lists and changes accounts
       key      Creates, lists and revokes API keys
+      media    Lists, shows and deletes hosted files
       config   Checks and shows the settings
+      sweep    Removes what crashed processes left behind, now and not at the next start
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -27,9 +31,12 @@ fn without_a_command_it_shows_what_there_is() {
           --data-dir <DIRECTORY>  The directory of the database, the files and the downloads in progress [default: ./soku-data] [variable: SOKU_DATA_DIR]
 
     Examples:
+      soku serve                                run the server on http://127.0.0.1:8080; the first start shows a key
+      soku import https://example.com/a.mp4     take a file in without a server
       soku config print                         what is in force, and from where
       soku account create acme                  an account with an active subscription
       soku key create --account acme            a key for it, on stdout, this once
+      soku media list --account acme --json     what it has stored
 
     All of it works while the server runs. Every setting can be a flag, a variable (SOKU_LISTEN) or a line of a settings
     file; a flag wins over a variable, a variable over the file.

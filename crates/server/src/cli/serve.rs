@@ -1,0 +1,167 @@
+//! `soku serve`: the server, from its first start to its last answer.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::output::print;
+use super::rooms::first_account;
+use super::{CommandError, FAILED};
+use crate::account::Account;
+use crate::app;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, base_of};
+use crate::db::Db;
+use crate::id::ApiKey;
+use crate::store::{DataDir, ServeLock};
+
+/// Where the first key waits for whoever started the server, when nobody watched.
+const FIRST_KEY: &str = "first-key";
+
+const SERVE_HELP: &str = "\
+On a data directory without an account the first start makes the account `default` with one API key, and shows the key
+this once: on stdout, or, where stdout is no terminal, in the file `first-key` of the data directory.
+
+SIGTERM and SIGINT stop it: running downloads are finished for at most --http-stop-grace. A second signal ends it at once.";
+
+/// Runs the server
+#[derive(Args)]
+#[command(after_help = SERVE_HELP)]
+pub(super) struct Serve {
+    /// Print the first key on stdout, also where that is no terminal
+    #[arg(long)]
+    print_key: bool,
+}
+
+/// Where the first key is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Showing {
+    Stdout,
+    File,
+}
+
+/// Serves until it is told to stop.
+pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), CommandError> {
+    raise_open_files();
+    let stop = stop_signals()?;
+    let data = DataDir::prepare(&config.data_dir)?;
+    let _lock = ServeLock::take(&data)?;
+    let listen = |source| CommandError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let app = app::build(config, Clock::System, address).await?;
+
+    announce(config, data.root(), address);
+    let showing = if serve.print_key || io::stdout().is_terminal() { Showing::Stdout } else { Showing::File };
+    let now = app.clock.now();
+    if let Some((account, key)) = first_key(&app.db, now).await? {
+        show(&account, &key, showing, data.root(), address)?;
+    }
+    app::serve(app, listener, stop).await;
+    info!("Stopped");
+    Ok(())
+}
+
+/// Says where the server is, and by what rules it fetches (rule C2).
+fn announce(config: &Config, data: &Path, address: SocketAddr) {
+    let public_url = config.public_base(address);
+    info!(public_url, data_dir = %data.display(), "Listening on http://{address}");
+    let fetch = &config.fetch;
+    info!(
+        allowed_networks = %fetch.allow_networks,
+        denied_networks = %fetch.deny_networks,
+        allowed_ports = ?fetch.allow_ports,
+        "Fetching from public addresses and from the allowed networks"
+    );
+    if let Some(warning) = config.public_warning(address) {
+        warn!("{warning}");
+    }
+}
+
+/// The first account with its key, where there is none yet.
+async fn first_key(db: &Db, now: Timestamp) -> Result<Option<(Account, ApiKey)>, CommandError> {
+    let Some(account) = first_account(db, now).await? else { return Ok(None) };
+    let (_, key) = super::key::create(db, &account, "first key".to_owned(), now).await?;
+    Ok(Some((account, key)))
+}
+
+fn show(
+    account: &Account,
+    key: &ApiKey,
+    showing: Showing,
+    data: &Path,
+    address: SocketAddr,
+) -> Result<(), CommandError> {
+    let text = first_words(key, &base_of(address));
+    let name = &account.name;
+    // The key is nowhere else: where stdout does not take it, the file does.
+    if showing == Showing::Stdout && print(&text).is_ok() {
+        info!("Made the account `{name}` with its first API key, which was shown this once");
+        return Ok(());
+    }
+    let path = data.join(FIRST_KEY);
+    write_private(&path, &text).map_err(|source| CommandError::FirstKey { path: path.clone(), source })?;
+    info!("Made the account `{name}` with its first API key, which is in `{}`", path.display());
+    Ok(())
+}
+
+/// The key, and a line to paste that takes in a first file.
+fn first_words(key: &ApiKey, base: &str) -> String {
+    let key = key.reveal();
+    format!(
+        "{key}\n\n\
+         curl -X POST {base}/v1/media \\\n  \
+           -H 'Content-Type: application/json' \\\n  \
+           -H 'soku-api-key: {key}' \\\n  \
+           -d '{{\"url\": \"https://www.rust-lang.org/logos/rust-logo-512x512.png\"}}'\n"
+    )
+}
+
+/// Writes a file that only this user can read, durably.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // One that was there before keeps its mode otherwise.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Cancelled by the first SIGTERM or SIGINT; a second one ends the process.
+fn stop_signals() -> Result<CancellationToken, CommandError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::Signals)?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            if stopping.is_cancelled() {
+                warn!("Got {name} again: ending at once");
+                std::process::exit(FAILED.into());
+            }
+            info!("Got {name}: finishing what runs; a second signal ends at once");
+            stopping.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+/// Allows as many open files as the system lets us: every connection is one.
+fn raise_open_files() {
+    let limits = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }) {
+        warn!("Could not raise the number of open files: {error}");
+    }
+}
