@@ -162,7 +162,7 @@ async fn find(library: &Library, context: &Context, path: &str) -> Result<Option
 fn select(request: &Parts, face: &Face, size_bytes: u64) -> Selection {
     let headers = &request.headers;
     match conditions::only(headers, RANGE) {
-        Some(asked) if &request.method == Method::GET && face.validators().range_counts(headers) => {
+        Some(asked) if request.method == Method::GET && face.validators().range_counts(headers) => {
             range::select(asked.as_bytes(), size_bytes)
         }
         _ => Selection::Whole,

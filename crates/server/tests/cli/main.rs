@@ -1,5 +1,7 @@
 //! Transcripts of the real program: what it is told, and what it says on stdout and stderr and exits with.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
 mod accounts;
 mod files;
 mod keys;

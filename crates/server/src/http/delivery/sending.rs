@@ -147,13 +147,13 @@ mod tests {
     use crate::id::{AccountId, MediaId};
     use crate::media::Disposition;
 
-    type Chunks = Vec<Result<Frame<Bytes>, io::Error>>;
+    type Chunk = Result<Frame<Bytes>, io::Error>;
 
-    fn file(chunks: Chunks) -> Part<StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, io::Error>>>>> {
+    fn file(chunks: Vec<Chunk>) -> Part<StreamBody<stream::Iter<std::vec::IntoIter<Chunk>>>> {
         Part::File(StreamBody::new(stream::iter(chunks)))
     }
 
-    fn chunk(text: &'static str) -> Result<Frame<Bytes>, io::Error> {
+    fn chunk(text: &'static str) -> Chunk {
         Ok(Frame::data(Bytes::from_static(text.as_bytes())))
     }
 
