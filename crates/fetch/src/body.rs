@@ -103,6 +103,10 @@ impl AsyncBufRead for WireBody {
 
     fn consume(mut self: Pin<&mut Self>, amount: usize) {
         self.chunk.advance(amount);
+        if self.chunk.is_empty() {
+            // Even an empty piece would keep hyper from reading into the same memory again.
+            self.chunk = Bytes::new();
+        }
     }
 }
 

@@ -14,6 +14,10 @@ use crate::error::FetchError;
 /// RFC 9659: the largest window that zstd may have as a content coding, 8 MiB, as a power of two.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
+/// How a brotli stream begins that wants a window of up to 1 GiB: an extension that RFC 7932 does not know, but the
+/// decoder does.
+const LARGE_BROTLI_WINDOW: u8 = 0x11;
+
 /// A content coding that means something to us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Coding {
@@ -86,6 +90,9 @@ impl Decoded {
                 } else {
                     Decoded::Deflate(Box::new(DeflateDecoder::new(reader)))
                 }
+            }
+            Coding::Brotli if reader.fill_buf().await?[0] & 0x7f == LARGE_BROTLI_WINDOW => {
+                return Err(io::Error::other(FetchError::bad_response("a brotli window that no content coding has")));
             }
             Coding::Brotli => Decoded::Brotli(Box::new(BrotliDecoder::new(reader))),
             Coding::Zstd => {

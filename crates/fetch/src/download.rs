@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::request::{Answer, AnswerBody};
 use crate::resume::Version;
 use crate::retry::{Failed, source_status};
-use crate::spool::{Spool, check_room};
+use crate::spool::Spool;
 use crate::url::SourceUrl;
 use crate::verdict::{ContentRefused, FirstBytes, HEAD_BYTES};
 
@@ -40,9 +40,11 @@ struct Source {
 }
 
 impl<'a> Download<'a> {
-    pub(crate) fn new(job: FetchJob<'a>, limits: &'a Limits) -> Download<'a> {
+    /// Nothing yet; fails where there is no room for anything.
+    pub(crate) fn new(job: FetchJob<'a>, limits: &'a Limits) -> Result<Download<'a>, FetchError> {
         let spool = Spool::new(job.spool.clone(), limits.min_free_bytes);
-        Download { job, limits, spool, source: None, reached: 0, decoded: 0, wanted: false }
+        spool.check_room(0)?;
+        Ok(Download { job, limits, spool, source: None, reached: 0, decoded: 0, wanted: false })
     }
 
     /// How many bytes of the body came over the wire.
@@ -76,10 +78,8 @@ impl<'a> Download<'a> {
         if length.is_some_and(|length| length > self.limits.max_bytes) {
             return Err(FetchError::TooLarge { limit_bytes: self.limits.max_bytes }.into());
         }
-        if let (Some(length), Some(directory)) = (length, self.job.spool.parent()) {
-            check_room(directory, length, self.limits.min_free_bytes)?;
-        }
         self.spool.start_over().await?;
+        self.spool.check_room(length.unwrap_or(0))?;
         (self.reached, self.decoded, self.wanted) = (0, 0, false);
         if let Some(progress) = self.job.progress {
             progress.set_received(0);
@@ -194,22 +194,27 @@ impl<'a> Download<'a> {
 
 /// The length that the framing declares. Chunks win over a length; any other transfer coding cannot be undone.
 fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, FetchError> {
-    let codings: Vec<Vec<u8>> = headers
-        .get_all(TRANSFER_ENCODING)
-        .iter()
+    let lines = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut codings = lines
         .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .map(|token| token.trim_ascii().to_ascii_lowercase())
-        .filter(|token| !token.is_empty() && token != b"identity")
-        .collect();
-    match codings.as_slice() {
-        [] => {
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case(b"identity"));
+    match (codings.next(), codings.next()) {
+        (None, _) => {
             // hyper refuses lengths that differ, so the first of the list speaks for all.
             let first = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.split(',').next());
             Ok(first.and_then(|length| length.trim().parse().ok()))
         }
-        [only] if only == b"chunked" => Ok(None),
+        (Some(only), None) if only.eq_ignore_ascii_case(b"chunked") && ends_in_chunked(headers) => Ok(None),
         _ => Err(FetchError::UnsupportedEncoding),
     }
+}
+
+/// Only then hyper reads chunks.
+fn ends_in_chunked(headers: &HeaderMap) -> bool {
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back();
+    let last = last.and_then(|value| value.as_bytes().rsplit(|&byte| byte == b',').next());
+    last.is_some_and(|token| token.trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 fn bytes_of(headers: &HeaderMap, name: HeaderName) -> Option<Vec<u8>> {

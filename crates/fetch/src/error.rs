@@ -166,3 +166,18 @@ pub(crate) fn io_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::E
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_its_own_reason_whichever_call_meets_it() {
+        for full in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+            assert!(matches!(FetchError::storage("write", full.into()), FetchError::StorageFull), "{full:?}");
+        }
+        let broken = FetchError::storage("sync", rustix::io::Errno::IO.into());
+        assert_eq!(broken.to_string(), "could not sync the spool file");
+        assert!(broken.source().is_some_and(|source| !broken.to_string().contains(&source.to_string())));
+    }
+}

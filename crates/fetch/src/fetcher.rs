@@ -13,7 +13,7 @@ use crate::follow::Road;
 use crate::limits::Limits;
 use crate::progress::Progress;
 use crate::retry::Tries;
-use crate::spool::{Spooled, check_room};
+use crate::spool::Spooled;
 use crate::url::SourceUrl;
 use crate::verdict::Verdict;
 
@@ -65,11 +65,8 @@ impl Fetcher {
 
     /// Fetches one file. Dropping the future ends it, closes its connection and leaves no file.
     pub async fn fetch(&self, job: FetchJob<'_>) -> Result<Fetched, FetchError> {
-        if let Some(directory) = job.spool.parent() {
-            check_room(directory, 0, self.limits.min_free_bytes)?;
-        }
         let url = job.url;
-        let mut download = Download::new(job, &self.limits);
+        let mut download = Download::new(job, &self.limits)?;
         match timeout(self.limits.total_timeout, self.try_until_whole(url, &mut download)).await {
             Ok(Ok(())) => download.finish().await,
             Ok(Err(error)) => {

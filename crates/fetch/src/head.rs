@@ -6,7 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, LOCATION, TRANSFER_ENCODING};
@@ -47,14 +47,27 @@ impl Heard {
     }
 }
 
-/// A connection that is listened to.
+/// A connection that is listened to, and not before something was said on it: hyper takes an answer that is there
+/// before the request for a breach of the protocol, but some sources greet everybody with the same one.
 pub(crate) struct Tapped<S> {
-    pub(crate) stream: S,
-    pub(crate) heard: Arc<Heard>,
+    stream: S,
+    heard: Arc<Heard>,
+    has_spoken: bool,
+    reader: Option<Waker>,
+}
+
+impl<S> Tapped<S> {
+    pub(crate) fn new(stream: S, heard: Arc<Heard>) -> Tapped<S> {
+        Tapped { stream, heard, has_spoken: false, reader: None }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.has_spoken {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         Poll::Ready(self.heard.add(&buf.filled()[before..]))
@@ -63,7 +76,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.has_spoken = true;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -137,7 +137,7 @@ async fn exchange(
 ) -> Result<Answer, FetchError> {
     // Every interim head may be as large as the final one, and the last read may bring body bytes along.
     let heard = Heard::new((limits.max_interim + 3) * limits.max_header_bytes.max(SMALLEST_BUFFER));
-    let tapped = Tapped { stream: connection, heard: Arc::clone(&heard) };
+    let tapped = Tapped::new(connection, Arc::clone(&heard));
     let (mut sender, driver) = http1::Builder::new()
         .title_case_headers(true)
         .allow_obsolete_multiline_headers_in_responses(true)

@@ -14,7 +14,6 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::error::FetchError;
 use file::Writing;
-pub(crate) use file::check_room;
 
 /// The size of a block, and of what is small.
 pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
@@ -85,6 +84,12 @@ impl Spool {
     /// Nothing is created before the first block is full or the body is whole.
     pub(crate) fn new(path: PathBuf, min_free_bytes: u64) -> Spool {
         Spool { path, min_free_bytes, block: Vec::new(), state: State::Unwritten, unsynced: 0, syncing: None }
+    }
+
+    /// Fails where so many more bytes would leave the file system less free space than it keeps.
+    pub(crate) fn check_room(&self, bytes: u64) -> Result<(), FetchError> {
+        let directory = self.path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        file::check_room(directory.unwrap_or(Path::new(".")), bytes, self.min_free_bytes)
     }
 
     /// The block that is being filled; while nothing is written it is the whole body so far.
@@ -202,4 +207,78 @@ impl Spool {
 /// The blocking pool gives no answer only when the process is on its way out.
 fn joined<T>(answer: Result<T, tokio::task::JoinError>) -> Result<T, FetchError> {
     answer.map_err(|error| FetchError::Storage { operation: "write", source: io::Error::other(error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    async fn fill(spool: &mut Spool, bytes: usize) -> Result<(), FetchError> {
+        for _ in 0..bytes.div_ceil(BLOCK_BYTES + 1) {
+            spool.block().resize(BLOCK_BYTES + 1, 7);
+            assert!(spool.is_full());
+            spool.write_block().await?;
+        }
+        Ok(())
+    }
+
+    fn files(directory: &tempfile::TempDir) -> usize {
+        std::fs::read_dir(directory.path()).unwrap().count()
+    }
+
+    #[tokio::test]
+    async fn a_body_of_unknown_length_stops_where_the_disk_must_keep_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(directory.path().join("spooled"), u64::MAX);
+
+        let error = fill(&mut spool, 3 * SYNC_BYTES as usize).await.unwrap_err();
+
+        assert!(matches!(error, FetchError::StorageFull), "{error:?}");
+        spool.discard().await;
+        assert_eq!(files(&directory), 0);
+    }
+
+    #[tokio::test]
+    async fn starting_over_forgets_blocks_that_are_written_and_one_that_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(directory.path().join("spooled"), 0);
+        fill(&mut spool, 2 * BLOCK_BYTES).await.unwrap();
+        spool.block().extend_from_slice(b"and more");
+
+        spool.start_over().await.unwrap();
+        spool.block().extend_from_slice(b"anew");
+        let spooled = spool.finish().await.unwrap();
+
+        assert_eq!(std::fs::read(spooled.path()).unwrap(), b"anew");
+        assert_eq!(spooled.size_bytes(), 4);
+        assert_eq!(spooled.sha256()[..], Sha256::digest(b"anew")[..]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_is_told_by_the_next_call_and_by_every_later_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(directory.path().join("missing").join("spooled"), 0);
+
+        fill(&mut spool, 1).await.unwrap();
+        let told = fill(&mut spool, 1).await.unwrap_err();
+        let again = spool.start_over().await.unwrap_err();
+
+        assert!(matches!(told, FetchError::Storage { operation: "write", .. }), "{told:?}");
+        assert!(matches!(again, FetchError::Storage { .. }), "{again:?}");
+    }
+
+    #[tokio::test]
+    async fn who_is_cancelled_while_the_disk_is_slow_can_still_discard() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(directory.path().join("spooled"), 0);
+        fill(&mut spool, 1).await.unwrap();
+
+        let _ = futures_util::poll!(Box::pin(fill(&mut spool, BLOCK_BYTES)));
+        let _ = futures_util::poll!(Box::pin(spool.start_over()));
+        spool.discard().await;
+
+        assert_eq!(files(&directory), 0);
+    }
 }

@@ -45,6 +45,7 @@ pub struct Seen {
 struct State {
     scripts: Mutex<HashMap<String, (Script, usize)>>,
     fallback: Mutex<Option<(Script, usize)>>,
+    greeting: Mutex<Option<Answer>>,
     requests: Mutex<Vec<Request>>,
     seen: watch::Sender<Seen>,
 }
@@ -79,6 +80,7 @@ impl Origin {
         let state = Arc::new(State {
             scripts: Mutex::default(),
             fallback: Mutex::default(),
+            greeting: Mutex::default(),
             requests: Mutex::default(),
             seen: watch::Sender::default(),
         });
@@ -126,6 +128,11 @@ impl Origin {
     /// Answers every request for which nothing else is scripted.
     pub fn answer_all_with(&self, choose: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) {
         *lock(&self.state.fallback) = Some((Script::Choose(Arc::new(choose)), 0));
+    }
+
+    /// Answers every connection from now on before anything is asked on it, and reads no request.
+    pub fn speak_first(&self, answer: Answer) {
+        *lock(&self.state.greeting) = Some(answer);
     }
 
     /// Hands the raw stream of every request for this target to a function; the head is read already.
@@ -216,6 +223,11 @@ async fn serve_connection(socket: TcpStream, tls: Option<TlsAcceptor>, open: Ope
             Err(_) => return,
         },
     };
+    let greeting = lock(&state.greeting).clone();
+    if let Some(greeting) = greeting {
+        greeting.send(stream).await;
+        return;
+    }
     loop {
         let Some(request) = Request::read(&mut stream).await else { return };
         let script = next_script(state, &request.target);

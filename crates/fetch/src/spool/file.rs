@@ -86,7 +86,7 @@ impl Drop for Writing {
 }
 
 /// Fails unless a directory's file system has room for so many bytes and keeps the free space that it must.
-pub(crate) fn check_room(directory: &Path, bytes: u64, min_free_bytes: u64) -> Result<(), FetchError> {
+pub(super) fn check_room(directory: &Path, bytes: u64, min_free_bytes: u64) -> Result<(), FetchError> {
     judge_room(rustix::fs::statvfs(directory), bytes, min_free_bytes)
 }
 

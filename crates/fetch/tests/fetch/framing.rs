@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use soku_fetch::{FetchError, Limits};
+use soku_fetch::{DialSettings, FetchError, Limits};
 use soku_testkit::samples::PNG;
-use soku_testkit::{Answer, Origin};
+use soku_testkit::{Answer, Origin, TlsOrigin};
 
 use crate::assert_fails;
 use crate::bed::{Bed, quick};
@@ -73,6 +73,7 @@ async fn heads_that_are_only_odd_are_understood() {
         "HTTP/1.1 203 Changed\nContent-Length:5\n\n",
         "HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, ,\r\nContent-Length: 5\r\n\r\n",
         "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n",
     ] {
         assert_eq!(of_raw(format!("{head}hello")).await.unwrap(), b"hello", "{head}");
@@ -101,6 +102,19 @@ async fn a_switch_of_protocols_is_a_bad_response() {
     let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nhello";
 
     assert_fails!(of_raw(answer).await, Err(FetchError::BadResponse { .. }));
+}
+
+/// Some sources greet everybody with the same answer and do not read what is asked.
+#[tokio::test]
+async fn an_answer_that_comes_before_the_question_is_an_answer() {
+    // With TLS 1.2 the server has the last word of the handshake, so that its greeting is there first for certain.
+    let origin = TlsOrigin::builder().only_tls12().start().await;
+    origin.speak_first(Answer::ok("image/png", PNG.bytes).then_stall());
+    let bed = Bed::dialling(DialSettings::default().trusting(origin.ca_pem()), Limits { tries: 1, ..quick() });
+
+    for _ in 0..10 {
+        assert_eq!(bed.bytes(&origin.url("/a")).await, PNG.bytes);
+    }
 }
 
 #[tokio::test]
