@@ -1,0 +1,9 @@
+//! The real program from outside: the user's document as scripts, durability by a trace of its system calls, crashes, and
+//! what its log and its disk say.
+#![expect(clippy::disallowed_methods, reason = "tests dial the servers that they started")]
+
+mod crash;
+mod durability;
+mod log;
+mod program;
+mod seed;
