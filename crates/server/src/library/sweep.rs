@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use super::{Inner, Library, LibraryError, blocking};
 use crate::id::MediaId;
-use crate::store::{DeadRoom, Trace};
+use crate::store::{DeadRoom, StoreError, Trace};
 
 /// How many traces are looked at together.
 const TRACES_AT_ONCE: usize = 256;
@@ -30,8 +30,8 @@ impl Library {
     /// # Errors
     /// As the database or the spool fails. A store that fails is no error: see [`Swept::left`].
     pub async fn sweep(&self) -> Result<Swept, LibraryError> {
-        let mut swept = Swept::default();
-        self.0.finish_own(&mut swept).await?;
+        let mut sweep = Sweep { library: &self.0, swept: Swept::default(), store: Reach::Unknown };
+        sweep.finish_own().await?;
         let data = self.0.data.clone();
         let mut rooms = blocking(move || DeadRoom::all(&data)).await??;
         loop {
@@ -39,10 +39,11 @@ impl Library {
             let (next, rest) = blocking(move || (rooms.next(), rooms)).await?;
             rooms = rest;
             match next {
-                Some(room) => self.0.sweep_room(room?, &mut swept).await?,
+                Some(room) => sweep.clean(room?).await?,
                 None => break,
             }
         }
+        let swept = sweep.swept;
         if swept != Swept::default() {
             let Swept { rooms, claims, objects, left } = swept;
             info!(rooms, claims, objects, left, "Swept what dead processes left behind");
@@ -51,25 +52,38 @@ impl Library {
     }
 }
 
-impl Inner {
-    async fn finish_own(&self, swept: &mut Swept) -> Result<(), LibraryError> {
-        let (room, grace) = (self.room.clone(), self.grace);
+/// A sweep on its way.
+struct Sweep<'a> {
+    library: &'a Inner,
+    swept: Swept,
+    store: Reach,
+}
+
+/// Whether the store was found to be away. Then it is not asked again and again, each time until its time is up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Unknown,
+    Away,
+}
+
+impl Sweep<'_> {
+    async fn finish_own(&mut self) -> Result<(), LibraryError> {
+        let (room, grace) = (self.library.room.clone(), self.library.grace);
         let marked = blocking(move || room.marked_gone(grace, TRACES_AT_ONCE)).await??;
-        let existing = self.db.which_exist(&marked).await?;
+        let existing = self.library.db.which_exist(&marked).await?;
         for id in marked {
-            let done = existing.contains(&id) || self.delete_unrecorded(&id, swept).await;
-            if done {
-                self.room.forget(&Trace::Gone(id))?;
+            if existing.contains(&id) || self.delete_unrecorded(&id).await {
+                self.library.room.forget(&Trace::Gone(id))?;
             }
         }
         Ok(())
     }
 
-    async fn sweep_room(&self, mut room: DeadRoom, swept: &mut Swept) -> Result<(), LibraryError> {
+    async fn clean(&mut self, mut room: DeadRoom) -> Result<(), LibraryError> {
         // The claims first: a commit of the dead process that the database has not carried out yet fails from here on,
         // because it asks for its claim. So what has no row now will never have one.
-        swept.claims += self.db.release_owner(room.owner()).await?;
-        let left_before = swept.left;
+        self.swept.claims += self.library.db.release_owner(room.owner()).await?;
+        let left_before = self.swept.left;
         loop {
             let (traces, same) = blocking(move || (room.next_traces(TRACES_AT_ONCE), room)).await?;
             room = same;
@@ -78,14 +92,12 @@ impl Inner {
                 break;
             }
             let ids: Vec<MediaId> = traces.iter().filter_map(id_of).cloned().collect();
-            let existing = self.db.which_exist(&ids).await?;
+            let existing = self.library.db.which_exist(&ids).await?;
             let mut done = Vec::new();
             for trace in traces {
                 let clear = match &trace {
-                    Trace::Spool(id) | Trace::Gone(id) => {
-                        existing.contains(id) || self.delete_unrecorded(id, swept).await
-                    }
-                    Trace::Upload(id) => self.abort_upload(&room, id, swept).await,
+                    Trace::Spool(id) | Trace::Gone(id) => existing.contains(id) || self.delete_unrecorded(id).await,
+                    Trace::Upload(id) => self.abort_upload(&room, id).await,
                     Trace::Litter(_) => true,
                 };
                 if clear {
@@ -94,40 +106,54 @@ impl Inner {
             }
             room = blocking(move || done.iter().try_for_each(|trace| room.forget(trace)).map(|()| room)).await??;
         }
-        if swept.left == left_before {
+        if self.swept.left == left_before {
             blocking(move || room.remove()).await??;
-            swept.rooms += 1;
+            self.swept.rooms += 1;
         }
         Ok(())
     }
 
     /// Whether the object of an id without a row is gone.
-    async fn delete_unrecorded(&self, id: &MediaId, swept: &mut Swept) -> bool {
-        match self.store.delete_all_of(id).await {
-            Ok(existed) => swept.objects += u64::from(existed),
-            Err(error) => {
-                swept.left += 1;
-                let error: &(dyn std::error::Error + 'static) = &error;
-                warn!(media.id = %id, error, "Could not delete the unrecorded object of `{id}`");
-                return false;
-            }
+    async fn delete_unrecorded(&mut self, id: &MediaId) -> bool {
+        if self.store == Reach::Away {
+            self.swept.left += 1;
+            return false;
         }
-        true
+        match self.library.store.delete_all_of(id).await {
+            Ok(existed) => {
+                self.swept.objects += u64::from(existed);
+                true
+            }
+            Err(error) => self.leave(id, error),
+        }
     }
 
     /// Whether an upload that a dead process ran has ended.
-    async fn abort_upload(&self, room: &DeadRoom, id: &MediaId, swept: &mut Swept) -> bool {
-        let aborted = match room.read_note(id) {
-            Ok(note) => self.store.abort_upload(&note).await.map_err(LibraryError::from),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = aborted {
-            swept.left += 1;
-            let error: &(dyn std::error::Error + 'static) = &error;
-            warn!(media.id = %id, error, "Could not end the upload of `{id}`");
+    async fn abort_upload(&mut self, room: &DeadRoom, id: &MediaId) -> bool {
+        if self.store == Reach::Away {
+            self.swept.left += 1;
             return false;
         }
-        true
+        let ended = match room.read_note(id) {
+            Ok(note) => self.library.store.abort_upload(&note).await.map_err(LibraryError::from),
+            Err(error) => Err(error.into()),
+        };
+        match ended {
+            Ok(()) => true,
+            Err(error) => self.leave(id, error),
+        }
+    }
+
+    /// Lets a trace stay for the next sweep.
+    fn leave(&mut self, id: &MediaId, error: impl Into<LibraryError>) -> bool {
+        let error = error.into();
+        if matches!(error, LibraryError::Store(StoreError::Unavailable { .. })) {
+            self.store = Reach::Away;
+        }
+        self.swept.left += 1;
+        let error: &(dyn std::error::Error + 'static) = &error;
+        warn!(media.id = %id, error, "Could not clear what is left of `{id}`: the next sweep tries again");
+        false
     }
 }
 

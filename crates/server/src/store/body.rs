@@ -162,27 +162,22 @@ struct FileReading {
 
 impl FileReading {
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        if self.waiting.is_none() {
-            let wanted = chunk_len(self.end - self.at);
-            let mut buffer = Buffer::lend(wanted);
-            match read_cached(&self.file, buffer.as_mut(), self.at) {
-                Ok(Some(len)) => {
+        let mut waiting = match self.waiting.take() {
+            Some(waiting) => waiting,
+            None => {
+                let mut buffer = Buffer::lend(chunk_len(self.end - self.at));
+                if let Some(len) = read_cached(&self.file, buffer.as_mut(), self.at)? {
                     self.at += len as u64;
                     return Poll::Ready(Ok(buffer.into_bytes(len)));
                 }
-                Ok(None) => {
-                    let (file, at) = (Arc::clone(&self.file), self.at);
-                    self.waiting = Some(spawn_blocking(move || {
-                        file.read_exact_at(buffer.as_mut(), at)?;
-                        Ok(buffer)
-                    }));
-                }
-                Err(error) => return Poll::Ready(Err(error)),
+                let (file, at) = (Arc::clone(&self.file), self.at);
+                spawn_blocking(move || file.read_exact_at(buffer.as_mut(), at).map(|()| buffer))
             }
-        }
-        let Some(waiting) = &mut self.waiting else { unreachable!("it was set above, or is set already") };
-        let read = ready!(Pin::new(waiting).poll(context));
-        self.waiting = None;
+        };
+        let Poll::Ready(read) = Pin::new(&mut waiting).poll(context) else {
+            self.waiting = Some(waiting);
+            return Poll::Pending;
+        };
         let buffer = read.map_err(io::Error::other)??;
         let len = buffer.as_ref().len();
         self.at += len as u64;

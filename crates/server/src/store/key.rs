@@ -43,6 +43,12 @@ impl ObjectKey {
         &self.id
     }
 
+    /// The path of the hosted URL, pure ASCII: `media/<id>/<filename>`, percent-encoded.
+    #[must_use]
+    pub fn url_path(&self) -> String {
+        format!("media/{}/{}", self.id, soku_media::encode_segment(&self.filename))
+    }
+
     /// `media/<id>/<filename>` below the bucket's prefix, as true UTF-8. `Path::from` would percent-encode it once
     /// more, and nobody else would find the object.
     pub(super) fn bucket_path(&self, prefix: &BucketPath) -> Result<BucketPath, KeyRefused> {
@@ -89,6 +95,17 @@ pub struct ObjectMeta {
     pub content_disposition: String,
 }
 
+impl ObjectMeta {
+    /// The headers of a media entry.
+    #[must_use]
+    pub fn of(media: &Media) -> ObjectMeta {
+        ObjectMeta {
+            content_type: media.content_type.clone(),
+            content_disposition: soku_media::content_disposition(media.disposition.as_str(), &media.filename),
+        }
+    }
+}
+
 /// A hosted URL never changes what it stands for.
 pub(super) const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
@@ -127,6 +144,20 @@ mod tests {
 
         assert_eq!(path.as_ref(), "a/b/media/0123456789abcdef0123456789abcdef/Ünïcode %41 ~写真+.jpg");
         assert!(key.bucket_path(&prefix("")).unwrap().as_ref().starts_with("media/0"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_bucket_key_is_the_path_of_the_hosted_url_decoded(name in "[^/\\p{Cc}]{1,60}") {
+            proptest::prop_assume!(name != "." && name != "..");
+            let key = ObjectKey::new(MediaId::random(), name);
+
+            let url_path = key.url_path();
+
+            let decoded = percent_encoding::percent_decode_str(&url_path).decode_utf8().unwrap();
+            assert!(url_path.is_ascii());
+            assert_eq!(key.bucket_path(&prefix("")).unwrap().as_ref(), decoded);
+        }
     }
 
     #[test]

@@ -59,10 +59,10 @@ impl LocalStore {
     }
 
     pub(super) async fn keep(&self, spool: Spool<'_>, key: &ObjectKey) -> Result<Kept, StoreError> {
-        let kept = Kept::unsettled(self.0.room.clone(), key.id().clone());
         let operation = || format!("keep media `{}`", key.id());
-        let file = spool.file.try_clone().map_err(|error| StoreError::io(operation(), error))?;
         let object = self.path_of(key.id())?;
+        let file = spool.file.try_clone().map_err(|error| StoreError::io(operation(), error))?;
+        let kept = Kept::unsettled(self.0.room.clone(), key.id().clone());
         let (store, path, made) = (Arc::clone(&self.0), spool.path.to_owned(), object.clone());
         // All in one hop: an import costs one thread for the time of its syncs, and many overlap theirs.
         let outcome = spawn_blocking(move || store.link_durably(&file, &path, &object)).await;

@@ -5,6 +5,7 @@ mod settings;
 mod upload;
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path as BucketPath;
 use object_store::{GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 pub use settings::{S3Settings, S3UrlError};
 
@@ -71,6 +73,13 @@ impl S3Store {
         let path = key.bucket_path(&self.0.prefix).map_err(refused("keep", key.id()))?;
         // Whether a request that failed was carried out all the same is not known here: the sweep finds out.
         let kept = Kept::unsettled(self.0.room.clone(), key.id().clone());
+        // The name in the room first: after a crash it is all that tells of the object.
+        let room = self.0.room.clone();
+        let synced = spawn_blocking(move || room.sync()).await.map_err(io::Error::other).flatten();
+        if let Err(error) = synced {
+            kept.nothing_left();
+            return Err(StoreError::io(format!("keep media `{}`", key.id()), error));
+        }
         upload::upload(&self.0, spool, key.id(), &path, meta).await?;
         Ok(kept)
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use soku_server::library::{LibrarySettings, Swept};
-use soku_server::store::{S3Settings, StoreError};
+use soku_server::store::{Kept, S3Settings, StoreError};
 use soku_testkit::{Answer, Origin, Request};
 
 use crate::bed::{Bed, bounded, bytes, meta, process_of, variable};
@@ -44,7 +44,7 @@ async fn bucket_that(answer: impl Fn(&Request, usize) -> Answer + Send + Sync + 
 
 async fn keep_on(bed: &Bed, len: usize) -> Result<(), StoreError> {
     let download = bed.download(&bytes(len));
-    bounded(bed.store.keep(&download, &download.key("a.mp4"), &meta())).await.map(|kept| kept.recorded())
+    bounded(bed.store.keep(&download, &download.key("a.mp4"), &meta())).await.map(Kept::recorded)
 }
 
 fn code(status: u16, code: &str) -> Answer {
@@ -187,23 +187,25 @@ fn asked_range(request: &Request) -> (usize, usize) {
 async fn a_sweep_that_cannot_reach_the_bucket_leaves_everything_for_the_next_one() {
     let works = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&works);
-    let (_origin, bed) =
-        bucket_that(move |request, _| match (switch.load(Ordering::SeqCst), request.method.as_str()) {
-            (false, _) => code(503, "SlowDown"),
-            (true, "GET") => Answer::ok("application/xml", "<ListBucketResult></ListBucketResult>"),
-            (true, _) => Answer::status(204),
-        })
-        .await;
+    let (origin, bed) = bucket_that(move |request, _| match (switch.load(Ordering::SeqCst), request.method.as_str()) {
+        (false, _) => code(503, "SlowDown"),
+        (true, "GET") => Answer::ok("application/xml", "<ListBucketResult></ListBucketResult>"),
+        (true, _) => Answer::status(204),
+    })
+    .await;
     let stacks = Stacks::on(&bed, &LibrarySettings::default()).await;
     let (_, dead) = crate::bed::enter(bed.home.path());
-    std::mem::forget(crate::bed::download(&dead, soku_server::id::MediaId::random(), b"half"));
+    for _ in 0..3 {
+        std::mem::forget(crate::bed::download(&dead, soku_server::id::MediaId::random(), b"half"));
+    }
     drop(dead);
 
     let first = bounded(stacks.library.sweep()).await.unwrap();
+    let asked = origin.requests().len();
     works.store(true, Ordering::SeqCst);
     let second = bounded(stacks.library.sweep()).await.unwrap();
 
-    assert_eq!(first, Swept { left: 1, ..Swept::default() });
+    assert_eq!((first, asked), (Swept { left: 3, ..Swept::default() }, 1));
     assert_eq!(second, Swept { rooms: 1, ..Swept::default() });
 }
 

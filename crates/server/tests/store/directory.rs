@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use soku_server::store::{DataDir, DataDirError, ServeLock};
+use soku_server::id::OwnerId;
+use soku_server::store::{DataDir, DataDirError, Room, ServeLock};
 
 use crate::bed::{names_in, process_of, variable};
 
@@ -104,4 +105,15 @@ fn serving() {
         Ok(_) => {}
         Err(error) => panic!("{error}"),
     }
+}
+
+#[test]
+fn a_room_without_its_spool_directory_is_an_error_that_names_it() {
+    let home = tempfile::tempdir().unwrap();
+    let data = DataDir::prepare(home.path()).unwrap();
+    fs::remove_dir(home.path().join("spool")).unwrap();
+
+    let error = Room::enter(&data, OwnerId::random()).unwrap_err();
+
+    assert!(error.to_string().contains("spool"), "{error}");
 }
