@@ -8,6 +8,8 @@ mod error;
 mod keys;
 mod media;
 mod place;
+#[cfg(test)]
+mod plans;
 mod postgres;
 mod schema;
 mod settle;
@@ -161,11 +163,16 @@ pub(crate) enum Durability {
     PowerCut,
 }
 
-/// Whether a write is atomic by itself or needs a transaction around it.
+/// How a write comes to be all or nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Steps {
+    /// One statement: it is by itself.
     One,
+    /// Several statements of which any may fail.
     Several,
+    /// Several statements, of which only the first can refuse or fail by itself: what makes a later one fail has ended
+    /// the transaction of SQLite too. Spares the hottest write a savepoint.
+    FirstDecides,
 }
 
 impl Act {
@@ -179,17 +186,19 @@ impl Act {
         Act { operation, durability: Durability::Crash, steps: Steps::One }
     }
 
-    /// The same in several statements, all or none.
-    pub(crate) const fn in_steps(self) -> Act {
-        Act { steps: Steps::Several, ..self }
+    /// The same in several statements.
+    pub(crate) const fn in_steps(self, steps: Steps) -> Act {
+        Act { steps, ..self }
     }
 }
 
 /// Why a unit of work is undone.
 #[derive(Debug)]
 pub(crate) enum Undo {
-    /// The work found that it must not happen; no error of the database.
+    /// The work found that it must not happen, before it wrote anything; no error of the database.
     Refused,
+    /// The same, after it wrote: another transaction came in between. Never on SQLite, where nobody can.
+    Overtaken,
     Error(sqlx::Error),
 }
 

@@ -93,6 +93,15 @@ fn first_fence() -> i64 {
     i64::from_le_bytes(bytes) & (i64::MAX >> 1)
 }
 
+pub(super) const TAKE_OVER: &str = "UPDATE idempotency SET owner = $6, fence = fence + 1, beat = beat + 1 \
+    WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND state = 'running' \
+    AND fence = $4 AND beat = $5 RETURNING fence";
+
+pub(super) const BEAT: &str = "UPDATE idempotency SET beat = beat + 1 WHERE owner = $1 AND state = 'running'";
+
+pub(super) const FIND: &str = "SELECT payload_hash, state, media_id, owner, fence, beat, failure, failed_fence \
+    FROM idempotency WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3";
+
 impl Db {
     /// Claims a key, or says who has it. Expired and failed claims are taken over.
     ///
@@ -170,13 +179,10 @@ impl Db {
         seen_beat: i64,
         new_owner: &OwnerId,
     ) -> Result<Option<i64>, DbError> {
-        const SQL: &str = "UPDATE idempotency SET owner = $6, fence = fence + 1, beat = beat + 1 \
-            WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND state = 'running' \
-            AND fence = $4 AND beat = $5 RETURNING fence";
         let (key, owner) = (key.clone(), new_owner.clone());
         self.write(Act::passing("taking over a claim"), move |mut tx| {
             async move {
-                Ok(on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(SQL)
+                Ok(on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(TAKE_OVER)
                     .bind(key.account_id.as_str())
                     .bind(key.endpoint)
                     .bind(key.key)
@@ -240,12 +246,11 @@ impl Db {
     /// # Errors
     /// As the database fails.
     pub async fn beat(&self, owner: &OwnerId) -> Result<u64, DbError> {
-        const SQL: &str = "UPDATE idempotency SET beat = beat + 1 WHERE owner = $1 AND state = 'running'";
         let owner = owner.clone();
         self.write(Act::passing("renewing claims"), move |mut tx| {
             async move {
                 Ok(on_tx!(tx, conn =>
-                    sqlx::query(SQL).bind(owner.as_str()).execute(conn).await.map(|result| result.rows_affected()))?)
+                    sqlx::query(BEAT).bind(owner.as_str()).execute(conn).await.map(|result| result.rows_affected()))?)
             }
             .boxed()
         })
@@ -253,9 +258,7 @@ impl Db {
     }
 
     async fn find_claim(&self, key: &ClaimKey) -> Result<Option<ClaimRow>, DbError> {
-        const SQL: &str = "SELECT payload_hash, state, media_id, owner, fence, beat, failure, failed_fence \
-            FROM idempotency WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3";
-        on_reader!(self, "reading a claim", conn => sqlx::query_as::<_, ClaimRow>(SQL)
+        on_reader!(self, "reading a claim", conn => sqlx::query_as::<_, ClaimRow>(FIND)
             .bind(key.account_id.as_str())
             .bind(key.endpoint)
             .bind(key.key.as_str())

@@ -121,8 +121,10 @@ pub(super) enum Kind {
 /// Sorts an error of either database.
 pub(super) fn kind(error: &sqlx::Error) -> Kind {
     match error {
+        // `Protocol`: the other end is no server, or stopped being one in mid-sentence.
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed

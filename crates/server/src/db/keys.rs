@@ -67,6 +67,14 @@ macro_rules! key_columns {
     };
 }
 
+pub(super) const FIND_CALLER: &str = concat!(
+    "SELECT ",
+    account_columns!(),
+    ", ",
+    key_columns!(),
+    " FROM api_key JOIN account ON account.id = api_key.account_id WHERE api_key.digest = $1"
+);
+
 impl Db {
     /// Adds a key.
     ///
@@ -102,15 +110,8 @@ impl Db {
     /// As the database fails.
     pub async fn find_caller(&self, digest: &KeyDigest) -> Result<Option<Caller>, DbError> {
         const OPERATION: &str = "looking up a key";
-        const SQL: &str = concat!(
-            "SELECT ",
-            account_columns!(),
-            ", ",
-            key_columns!(),
-            " FROM api_key JOIN account ON account.id = api_key.account_id WHERE api_key.digest = $1"
-        );
         let row = on_reader!(self, OPERATION, conn =>
-            sqlx::query_as::<_, CallerRow>(SQL).bind(digest.hex()).fetch_optional(conn))?;
+            sqlx::query_as::<_, CallerRow>(FIND_CALLER).bind(digest.hex()).fetch_optional(conn))?;
         let Some(row) = row else { return Ok(None) };
         let account = Account::try_from(row.account).map_err(|error| DbError::during(OPERATION, error))?;
         Ok(Some(Caller { account, key: row.key.into() }))

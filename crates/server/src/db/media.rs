@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::error::Cause;
-use super::{Act, Db, DbError, on_reader, on_tx};
+use super::{Act, Db, DbError, Steps, on_reader, on_tx};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, MediaId};
 use crate::media::{Disposition, Media};
@@ -67,17 +67,17 @@ macro_rules! media_columns {
     };
 }
 
-const NEWEST: &str = concat!(
+pub(super) const NEWEST: &str = concat!(
     "SELECT ",
     media_columns!(),
     " FROM media WHERE (created, id) < ($1, $2) ORDER BY created DESC, id DESC LIMIT $3"
 );
-const NEWEST_OF_ACCOUNT: &str = concat!(
+pub(super) const NEWEST_OF_ACCOUNT: &str = concat!(
     "SELECT ",
     media_columns!(),
     " FROM media WHERE account_id = $4 AND (created, id) < ($1, $2) ORDER BY created DESC, id DESC LIMIT $3"
 );
-const FORGET_CLAIMS: &str = "DELETE FROM idempotency WHERE media_id = $1";
+pub(super) const FORGET_CLAIMS: &str = "DELETE FROM idempotency WHERE media_id = $1";
 
 impl Db {
     /// The media entry with this id.
@@ -133,7 +133,7 @@ impl Db {
         const OPERATION: &str = "deleting a media entry";
         const MEDIA: &str = concat!("DELETE FROM media WHERE id = $1 RETURNING ", media_columns!());
         let id = id.clone();
-        let work = self.write(Act::durable(OPERATION).in_steps(), move |mut tx| {
+        let work = self.write(Act::durable(OPERATION).in_steps(Steps::Several), move |mut tx| {
             async move {
                 on_tx!(tx, conn => sqlx::query(FORGET_CLAIMS).bind(id.as_str()).execute(conn).await.map(drop))?;
                 Ok(on_tx!(tx, conn =>

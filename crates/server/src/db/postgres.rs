@@ -101,7 +101,7 @@ impl Postgres {
         let mut lent = self.pool.acquire().await.map_err(failed)?;
         let finished = match act.steps {
             Steps::One => tokio::time::timeout(self.patience, work(Tx::Postgres(&mut lent))).await,
-            Steps::Several => {
+            Steps::Several | Steps::FirstDecides => {
                 let transaction = async {
                     let mut transaction = lent.begin().await?;
                     let done = work(Tx::Postgres(&mut transaction)).await?;
@@ -113,7 +113,7 @@ impl Postgres {
         };
         match finished {
             Ok(Ok(done)) => Ok(Some(done)),
-            Ok(Err(Undo::Refused)) => Ok(None),
+            Ok(Err(Undo::Refused | Undo::Overtaken)) => Ok(None),
             Ok(Err(Undo::Error(error))) => Err(failed(error)),
             Err(_) => {
                 lent.close_on_drop();

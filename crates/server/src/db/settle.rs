@@ -2,11 +2,26 @@
 
 use futures_util::FutureExt as _;
 
-use super::{Act, ClaimKey, Db, DbError, RecordError, Undo, on_tx};
+use super::{Act, ClaimKey, Db, DbError, RecordError, Steps, Undo, on_tx};
 use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::id::OwnerId;
 use crate::media::Media;
+
+pub(super) const INSERT_MEDIA: &str = "INSERT INTO media (id, account_id, filename, content_type, disposition, size_bytes, \
+        sha256, source_url, created) \
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM idempotency \
+    WHERE account_id = $10 AND endpoint = $11 AND claim_key = $12 AND fence = $13 AND state = 'running'";
+
+pub(super) const FINISH: &str = "UPDATE idempotency SET state = 'done', media_id = $5, expires = $6, failure = NULL, \
+        failed_fence = NULL, watched = FALSE \
+    WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND fence = $4 AND state = 'running'";
+
+pub(super) const RELEASE_OWNER: &str = "DELETE FROM idempotency WHERE owner = $1 AND state = 'running'";
+
+pub(super) const PURGE: &str = "DELETE FROM idempotency WHERE state <> 'running' AND expires <= $1 \
+    AND (account_id, endpoint, claim_key) IN (SELECT account_id, endpoint, claim_key FROM idempotency \
+        WHERE state <> 'running' AND expires <= $1 ORDER BY expires LIMIT $2)";
 
 impl Db {
     /// Records a finished import in one transaction: the media row, and the claim done until `expires`.
@@ -21,17 +36,12 @@ impl Db {
         expires: Timestamp,
     ) -> Result<(), RecordError> {
         const OPERATION: &str = "recording a media entry";
-        const MEDIA: &str = "INSERT INTO media (id, account_id, filename, content_type, disposition, size_bytes, \
-            sha256, source_url, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        const CLAIM: &str = "UPDATE idempotency SET state = 'done', media_id = $5, expires = $6, failure = NULL, \
-            failed_fence = NULL, watched = FALSE \
-            WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND fence = $4 AND state = 'running'";
         let too_large = |_| DbError::during(OPERATION, sqlx::Error::Encode("the size is beyond BIGINT".into()));
         let size_bytes = i64::try_from(media.size_bytes).map_err(too_large)?;
         let (media, key) = (media.clone(), key.clone());
-        let work = self.try_write(Act::durable(OPERATION).in_steps(), move |mut tx| {
+        let work = self.try_write(Act::durable(OPERATION).in_steps(Steps::FirstDecides), move |mut tx| {
             async move {
-                on_tx!(tx, conn => sqlx::query(MEDIA)
+                let ours = on_tx!(tx, conn => sqlx::query(INSERT_MEDIA)
                     .bind(media.id.as_str())
                     .bind(media.account_id.as_str())
                     .bind(media.filename)
@@ -41,10 +51,17 @@ impl Db {
                     .bind(media.sha256)
                     .bind(media.source_url)
                     .bind(media.created.0)
+                    .bind(key.account_id.as_str())
+                    .bind(key.endpoint)
+                    .bind(key.key.as_str())
+                    .bind(fence)
                     .execute(conn)
                     .await
-                    .map(drop))?;
-                let ours = on_tx!(tx, conn => sqlx::query(CLAIM)
+                    .map(|result| result.rows_affected()))?;
+                if ours == 0 {
+                    return Err(Undo::Refused);
+                }
+                let still_ours = on_tx!(tx, conn => sqlx::query(FINISH)
                     .bind(key.account_id.as_str())
                     .bind(key.endpoint)
                     .bind(key.key)
@@ -54,7 +71,7 @@ impl Db {
                     .execute(conn)
                     .await
                     .map(|result| result.rows_affected()))?;
-                if ours == 0 { Err(Undo::Refused) } else { Ok(()) }
+                if still_ours == 0 { Err(Undo::Overtaken) } else { Ok(()) }
             }
             .boxed()
         });
@@ -74,7 +91,7 @@ impl Db {
             WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND fence = $4 AND state = 'running'";
         let failure = serde_json::to_string(failure).expect("a failure is plain words and numbers");
         let key = key.clone();
-        let work = self.write(Act::passing("ending a claim").in_steps(), move |mut tx| {
+        let work = self.write(Act::passing("ending a claim").in_steps(Steps::Several), move |mut tx| {
             async move {
                 let forgotten = on_tx!(tx, conn => sqlx::query(FORGET)
                     .bind(key.account_id.as_str())
@@ -132,12 +149,11 @@ impl Db {
     /// # Errors
     /// As the database fails.
     pub async fn release_owner(&self, owner: &OwnerId) -> Result<u64, DbError> {
-        const SQL: &str = "DELETE FROM idempotency WHERE owner = $1 AND state = 'running'";
         let owner = owner.clone();
         self.write(Act::passing("freeing the claims of a dead process"), move |mut tx| {
             async move {
                 Ok(on_tx!(tx, conn =>
-                    sqlx::query(SQL).bind(owner.as_str()).execute(conn).await.map(|result| result.rows_affected()))?)
+                    sqlx::query(RELEASE_OWNER).bind(owner.as_str()).execute(conn).await.map(|result| result.rows_affected()))?)
             }
             .boxed()
         })
@@ -150,12 +166,9 @@ impl Db {
     /// As the database fails.
     pub async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64, DbError> {
         // The outer conditions are asked again of a row that was claimed anew meanwhile.
-        const SQL: &str = "DELETE FROM idempotency WHERE state <> 'running' AND expires <= $1 \
-            AND (account_id, endpoint, claim_key) IN (SELECT account_id, endpoint, claim_key FROM idempotency \
-                WHERE state <> 'running' AND expires <= $1 ORDER BY expires LIMIT $2)";
         self.write(Act::passing("forgetting expired claims"), move |mut tx| {
             async move {
-                Ok(on_tx!(tx, conn => sqlx::query(SQL)
+                Ok(on_tx!(tx, conn => sqlx::query(PURGE)
                     .bind(now.0)
                     .bind(i64::from(limit))
                     .execute(conn)

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::time::Instant;
 
@@ -38,7 +38,6 @@ impl Sqlite {
             .clone()
             .busy_timeout(ATTEMPT)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", "-16384")
             .pragma("journal_size_limit", "67108864");
         let patience = Patience(settings.busy_timeout);
@@ -96,17 +95,17 @@ const ATTEMPT: Duration = Duration::from_millis(10);
 pub(super) struct Patience(pub(super) Duration);
 
 impl Patience {
-    fn from_now(self) -> Deadline {
+    pub(super) fn from_now(self) -> Deadline {
         Deadline(Instant::now() + self.0)
     }
 }
 
 /// The end of a wait.
-struct Deadline(Instant);
+pub(super) struct Deadline(Instant);
 
 impl Deadline {
     /// Sleeps a moment and says true where `attempt` found the file busy and there is time to try again.
-    async fn allows_another<T>(&self, attempt: &Result<T, sqlx::Error>) -> bool {
+    pub(super) async fn allows_another<T>(&self, attempt: &Result<T, sqlx::Error>) -> bool {
         let again = matches!(attempt, Err(error) if kind(error) == Kind::Busy) && Instant::now() < self.0;
         if again {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -123,17 +122,6 @@ pub(super) async fn connect(
     let deadline = patience.from_now();
     loop {
         let attempt = options.connect().await;
-        if !deadline.allows_another(&attempt).await {
-            return attempt;
-        }
-    }
-}
-
-/// Begins a transaction that may write from its first moment, so that it cannot fail half-way for want of that right.
-pub(super) async fn begin(connection: &mut SqliteConnection, patience: Patience) -> Result<(), sqlx::Error> {
-    let deadline = patience.from_now();
-    loop {
-        let attempt = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await.map(drop);
         if !deadline.allows_another(&attempt).await {
             return attempt;
         }

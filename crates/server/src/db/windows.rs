@@ -10,6 +10,8 @@ use crate::clock::Timestamp;
 /// How many windows go into one statement, so that other writes come in between.
 const WINDOWS_AT_ONCE: usize = 250;
 
+pub(super) const DROP: &str = "DELETE FROM rate_window WHERE newest < $1";
+
 impl Db {
     /// Every saved window: whom it counts, and the moments of its requests in milliseconds.
     ///
@@ -68,11 +70,10 @@ impl Db {
     /// # Errors
     /// As the database fails.
     pub async fn drop_windows(&self, before: Timestamp) -> Result<u64, DbError> {
-        const SQL: &str = "DELETE FROM rate_window WHERE newest < $1";
         self.write(Act::passing("dropping old rate windows"), move |mut tx| {
             async move {
                 Ok(on_tx!(tx, conn =>
-                    sqlx::query(SQL).bind(before.0).execute(conn).await.map(|result| result.rows_affected()))?)
+                    sqlx::query(DROP).bind(before.0).execute(conn).await.map(|result| result.rows_affected()))?)
             }
             .boxed()
         })

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Kind, ends_transaction, kind};
-use super::sqlite::{Patience, begin, connect};
+use super::sqlite::{Patience, connect};
 use super::{Act, DbError, Done, Durability, Steps, Tx, Undo};
 
 /// How many writes may wait; more wait for room.
@@ -87,7 +87,7 @@ impl Writer {
     /// Starts the task on `connection`; `options` make another one when it breaks.
     pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, patience: Patience) -> Writer {
         let (queue, inbox) = mpsc::channel(QUEUE);
-        let task = WriterTask { inbox, options, patience, connection: Some(connection), level: Durability::PowerCut };
+        let task = WriterTask { inbox, options, patience, connection: Some(connection) };
         tokio::spawn(task.run());
         Writer { queue }
     }
@@ -119,14 +119,15 @@ impl Writer {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 struct WriterTask {
     inbox: mpsc::Receiver<Message>,
     options: SqliteConnectOptions,
     patience: Patience,
     /// `None` after a failure that leaves its state in doubt.
     connection: Option<SqliteConnection>,
-    /// What `PRAGMA synchronous` stands at.
-    level: Durability,
 }
 
 impl WriterTask {
@@ -134,19 +135,22 @@ impl WriterTask {
         let mut messages = Vec::new();
         let mut closing = Vec::new();
         while self.inbox.recv_many(&mut messages, BATCH).await > 0 {
-            let mut jobs = Vec::with_capacity(messages.len());
+            // Apart, so that what need not be on disk waits for no fsync, and those who asked can go on meanwhile.
+            let (mut passing, mut durable) = (Vec::new(), Vec::new());
             for message in messages.drain(..) {
                 match message {
-                    Message::Write(job) => jobs.push(job),
+                    Message::Write(job) => match job.act().durability {
+                        Durability::Crash => passing.push(job),
+                        Durability::PowerCut => durable.push(job),
+                    },
                     Message::Close(closed) => {
                         self.inbox.close();
                         closing.push(closed);
                     }
                 }
             }
-            while !jobs.is_empty() {
-                jobs = self.commit(jobs).await;
-            }
+            self.commit_all(Durability::Crash, passing).await;
+            self.commit_all(Durability::PowerCut, durable).await;
         }
         if let Some(connection) = self.connection.take() {
             // Best effort: what was answered is committed already.
@@ -157,43 +161,24 @@ impl WriterTask {
         }
     }
 
-    /// Runs the jobs in one transaction and answers them. Gives back those that were not reached because one broke it.
-    async fn commit(&mut self, jobs: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-        let level = jobs.iter().map(|job| job.act().durability).max().unwrap_or(Durability::Crash);
-        match self.ready(level).await {
-            Ok(mut connection) => {
-                let (state, left) = transact(&mut connection, self.patience, jobs).await;
-                if state == State::Sound {
-                    self.connection = Some(connection);
-                }
-                left
-            }
-            Err(error) => {
-                fail_all(jobs, &Arc::new(error));
-                Vec::new()
-            }
-        }
-    }
-
-    /// The connection, made anew where it was given up, at the wanted level of durability.
-    async fn ready(&mut self, level: Durability) -> Result<SqliteConnection, sqlx::Error> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                self.level = Durability::PowerCut;
-                connect(&self.options, self.patience).await?
-            }
-        };
-        if self.level != level {
-            // Takes effect when the statement is compiled, and only outside a transaction: never by a cached one.
-            let sql = match level {
-                Durability::Crash => "PRAGMA synchronous = NORMAL",
-                Durability::PowerCut => "PRAGMA synchronous = FULL",
+    /// Runs the jobs and answers them, in one transaction unless one of them breaks it for those after it.
+    async fn commit_all(&mut self, durability: Durability, mut jobs: Vec<Box<dyn Job>>) {
+        while !jobs.is_empty() {
+            let connection = match self.connection.take() {
+                Some(connection) => Ok(connection),
+                None => connect(&self.options, self.patience).await,
             };
-            run_raw(&mut connection, sql).await?;
-            self.level = level;
+            match connection {
+                Ok(mut connection) => {
+                    let state;
+                    (state, jobs) = transact(&mut connection, durability, self.patience, jobs).await;
+                    if state == State::Sound {
+                        self.connection = Some(connection);
+                    }
+                }
+                Err(error) => fail_all(std::mem::take(&mut jobs), &Arc::new(error)),
+            }
         }
-        Ok(connection)
     }
 }
 
@@ -205,14 +190,15 @@ enum State {
     Doubtful,
 }
 
-/// Runs jobs between one `BEGIN IMMEDIATE` and one `COMMIT`, and answers them after it. Without the driver's guards,
-/// which cannot be begun in a loop: a connection whose end is in doubt is dropped instead.
+/// Runs jobs between one `BEGIN IMMEDIATE` and one `COMMIT`, and answers them after it. Gives back those that were not
+/// reached because one before them ended the transaction.
 async fn transact(
     connection: &mut SqliteConnection,
+    durability: Durability,
     patience: Patience,
     jobs: Vec<Box<dyn Job>>,
 ) -> (State, Vec<Box<dyn Job>>) {
-    if let Err(error) = begin(connection, patience).await {
+    if let Err(error) = begin(connection, durability, patience).await {
         // Somebody else's long write is no fault of the connection.
         let state = if kind(&error) == Kind::Busy { State::Sound } else { State::Doubtful };
         fail_all(jobs, &Arc::new(error));
@@ -220,8 +206,9 @@ async fn transact(
     }
     let mut ran: Vec<(Box<dyn Job>, Option<sqlx::Error>)> = Vec::with_capacity(jobs.len());
     let mut waiting = jobs.into_iter();
+    let mut mark = Savepoint::None;
     while let Some(mut job) = waiting.next() {
-        match isolated(connection, job.as_mut()).await {
+        match isolated(connection, &mut mark, job.as_mut()).await {
             Ok(own) => ran.push((job, own)),
             Err(error) => {
                 let error = Arc::new(error);
@@ -248,28 +235,67 @@ async fn transact(
     }
 }
 
+/// Begins a transaction that may write from its first moment, so that it cannot fail half-way for want of that right.
+async fn begin(
+    connection: &mut SqliteConnection,
+    durability: Durability,
+    patience: Patience,
+) -> Result<(), sqlx::Error> {
+    // The level takes effect when its statement is compiled, so never by a cached one, and only outside a transaction.
+    let sql = match durability {
+        Durability::Crash => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        Durability::PowerCut => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+    };
+    let deadline = patience.from_now();
+    loop {
+        let attempt = run_raw(connection, sql).await;
+        if !deadline.allows_another(&attempt).await {
+            return attempt;
+        }
+    }
+}
+
+/// Whether the transaction has a savepoint that belongs to no job any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Savepoint {
+    None,
+    Left,
+}
+
 /// Runs one job so that its failure undoes its own effect alone. `Ok(Some)` is its own failure; `Err` is one that may
 /// have ended the transaction.
-async fn isolated(connection: &mut SqliteConnection, job: &mut dyn Job) -> Result<Option<sqlx::Error>, sqlx::Error> {
-    let undone = match job.act().steps {
-        // SQLite undoes a failed statement by itself.
-        Steps::One => job.run(connection).await.err(),
-        Steps::Several => {
-            run_raw(connection, "SAVEPOINT job").await?;
-            let undone = job.run(connection).await.err();
-            match &undone {
-                None => run_raw(connection, "RELEASE job").await?,
-                Some(Undo::Error(error)) if ends_transaction(error) => {}
-                Some(_) => run_raw(connection, "ROLLBACK TO job; RELEASE job").await?,
-            }
-            undone
-        }
-    };
-    match undone {
-        None | Some(Undo::Refused) => Ok(None),
-        Some(Undo::Error(error)) if ends_transaction(&error) => Err(error),
-        Some(Undo::Error(error)) => Ok(Some(error)),
+async fn isolated(
+    connection: &mut SqliteConnection,
+    mark: &mut Savepoint,
+    job: &mut dyn Job,
+) -> Result<Option<sqlx::Error>, sqlx::Error> {
+    let steps = job.act().steps;
+    if steps == Steps::Several {
+        // A former savepoint is released together with the next one's start, the last by `COMMIT`: every statement
+        // costs a way to the connection's thread and back.
+        let sql = match mark {
+            Savepoint::None => "SAVEPOINT job",
+            Savepoint::Left => "RELEASE job; SAVEPOINT job",
+        };
+        run_raw(connection, sql).await?;
+        *mark = Savepoint::Left;
     }
+    let undone = match job.run(connection).await {
+        Ok(()) => return Ok(None),
+        Err(Undo::Refused) => None,
+        // Cannot be; but if it were, half of the job would be written.
+        Err(Undo::Overtaken) => {
+            return Err(sqlx::Error::InvalidArgument("overtaken inside an exclusive transaction".into()));
+        }
+        Err(Undo::Error(error)) if ends_transaction(&error) => return Err(error),
+        Err(Undo::Error(error)) => Some(error),
+    };
+    match steps {
+        // SQLite undoes a single statement by itself.
+        Steps::One | Steps::FirstDecides => {}
+        Steps::Several => run_raw(connection, "ROLLBACK TO job").await?,
+    }
+    Ok(undone)
 }
 
 async fn run_raw(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {

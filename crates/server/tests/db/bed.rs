@@ -116,15 +116,7 @@ impl Bed {
 
     /// An account with a live subscription.
     pub(crate) async fn account(&self, name: &str) -> Account {
-        let account = Account {
-            id: AccountId::random(),
-            name: name.to_owned(),
-            subscription: Subscription { state: SubscriptionState::Active, period_end: None },
-            role: Role::Member,
-            created: NOW,
-        };
-        self.db.insert_account(&account).await.unwrap();
-        account
+        account(&self.db, name).await
     }
 
     /// Records `media` under a key of its own.
@@ -133,6 +125,19 @@ impl Bed {
         let fence = win(&self.db, &wish(&key, NOW)).await;
         self.db.record(media, &key, fence, NOW.plus_ms(1000)).await.unwrap();
     }
+}
+
+/// Adds an account with a live subscription.
+pub(crate) async fn account(db: &Db, name: &str) -> Account {
+    let account = Account {
+        id: AccountId::random(),
+        name: name.to_owned(),
+        subscription: Subscription { state: SubscriptionState::Active, period_end: None },
+        role: Role::Member,
+        created: NOW,
+    };
+    db.insert_account(&account).await.unwrap();
+    account
 }
 
 /// A media entry of `account`, not in any row yet.

@@ -9,6 +9,7 @@ mod claims;
 mod ends;
 mod media;
 mod opening;
+mod outages;
 mod processes;
 mod secrets;
 mod windows;

@@ -5,13 +5,12 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use soku_server::account::{Account, Role, Subscription, SubscriptionState};
+use soku_server::account::Account;
 use soku_server::db::{ClaimAnswer, Db, DbError, DbSettings};
-use soku_server::id::AccountId;
 use sqlx::{ConnectOptions as _, Executor as _};
 use tokio::task::block_in_place;
 
-use crate::bed::{NOW, key_of, win, wish};
+use crate::bed::{self, NOW, key_of, win, wish};
 
 /// Where the second process finds its part and its database.
 const ROLE: &str = "SOKU_TEST_SECOND_PROCESS";
@@ -153,14 +152,7 @@ async fn database(change: impl FnOnce(&mut DbSettings)) -> (tempfile::TempDir, s
     let mut settings = DbSettings::sqlite(&file);
     change(&mut settings);
     let db = Db::open(&settings).await.unwrap();
-    let account = Account {
-        id: AccountId::random(),
-        name: "default".to_owned(),
-        subscription: Subscription { state: SubscriptionState::Active, period_end: None },
-        role: Role::Member,
-        created: NOW,
-    };
-    db.insert_account(&account).await.unwrap();
+    let account = bed::account(&db, "default").await;
     (directory, file, db, account)
 }
 
