@@ -13,7 +13,7 @@ use super::DbError;
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The parameters of a PostgreSQL URL that the driver knows; it would log an unknown one with its value.
-const PARAMETERS: [&str; 20] = [
+const PARAMETERS: [&str; 18] = [
     "sslmode",
     "ssl-mode",
     "sslrootcert",
@@ -32,8 +32,6 @@ const PARAMETERS: [&str; 20] = [
     "password",
     "application_name",
     "options",
-    "options[search_path]",
-    "options[role]",
 ];
 
 /// A parsed database URL.
@@ -112,7 +110,8 @@ fn postgres_place(text: &str) -> Result<PostgresPlace, String> {
     if url.fragment().is_some() || after_host.contains('@') {
         return Err(ENCODE.to_owned());
     }
-    if let Some((unknown, _)) = url.query_pairs().find(|(key, _)| !PARAMETERS.contains(&key.as_ref())) {
+    let is_known = |key: &str| PARAMETERS.contains(&key) || (key.starts_with("options[") && key.ends_with(']'));
+    if let Some((unknown, _)) = url.query_pairs().find(|(key, _)| !is_known(key)) {
         return Err(format!("it has an unknown parameter `{}`", unknown.escape_debug()));
     }
     let mut shown = url.clone();

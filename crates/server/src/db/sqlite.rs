@@ -61,8 +61,9 @@ impl Sqlite {
     }
 
     pub(super) async fn close(&self) {
-        self.writer.close().await;
+        // The writer last: whoever closes the file last also empties its write-ahead log.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }
 
