@@ -60,3 +60,60 @@ impl Rows {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::id::AccountId;
+    use crate::media::Disposition;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn row() -> Arc<Media> {
+        Arc::new(Media {
+            id: MediaId::random(),
+            account_id: AccountId::random(),
+            filename: "a.png".to_owned(),
+            content_type: "image/png".to_owned(),
+            disposition: Disposition::Inline,
+            size_bytes: 1,
+            sha256: "ab".repeat(32),
+            source_url: "https://example.com/a.png".to_owned(),
+            created: Timestamp(0),
+        })
+    }
+
+    #[test]
+    fn a_row_is_remembered_until_it_is_forgotten() {
+        let (rows, media) = (Rows::new(10, LONG), row());
+
+        rows.remember(&media, rows.find(&media.id).1);
+        assert_eq!(rows.find(&media.id).0, Some(Arc::clone(&media)));
+
+        rows.forget(&media.id);
+        assert_eq!(rows.find(&media.id).0, None);
+    }
+
+    #[test]
+    fn a_row_that_was_read_before_a_deletion_is_not_remembered_after_it() {
+        let (rows, media) = (Rows::new(10, LONG), row());
+        let (_, seen) = rows.find(&media.id);
+
+        rows.forget(&media.id);
+        rows.remember(&media, seen);
+
+        assert_eq!(rows.find(&media.id).0, None);
+    }
+
+    #[test]
+    fn the_life_of_a_row_counts_from_the_question_and_not_from_the_answer() {
+        let (rows, media) = (Rows::new(10, Duration::from_millis(20)), row());
+        let (_, seen) = rows.find(&media.id);
+
+        std::thread::sleep(Duration::from_millis(20));
+        rows.remember(&media, seen);
+
+        assert_eq!(rows.find(&media.id).0, None);
+    }
+}

@@ -130,18 +130,33 @@ fn check_marker(root: &Path, text: &str) -> Result<(), DataDirError> {
     }
 }
 
-/// A directory without our mark is taken only if it holds nothing but what may stand there before the first start.
+/// A directory without our mark is taken only if it holds nothing but what may stand there before the first start, or
+/// what a backup brings back.
 fn refuse_strangers(root: &Path) -> Result<(), DataDirError> {
     for entry in fs::read_dir(root).map_err(failed("list", root))? {
-        let name = entry.map_err(failed("list", root))?.file_name();
-        let name = name.to_string_lossy();
-        let expected = name.starts_with('.') || ["soku.toml", "lost+found", MARKER].contains(&name.as_ref());
+        let entry = entry.map_err(failed("list", root))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let expected = match name.as_str() {
+            "lost+found" | "first-key" | "serve.lock" => true,
+            "media" => holds_only_hex(&entry.path(), 2),
+            "spool" => holds_only_hex(&entry.path(), 24),
+            other => other.starts_with('.') || other.starts_with("soku"),
+        };
         // Another process may be preparing the same directory at this moment: what it makes after its mark is ours.
         if !expected && !root.join(MARKER).exists() {
-            return Err(DataDirError::NotOurs { path: root.to_owned(), found: name.into_owned() });
+            return Err(DataDirError::NotOurs { path: root.to_owned(), found: name });
         }
     }
     Ok(())
+}
+
+/// Whether every name in a directory is so many hex digits, as those of shards and rooms are.
+fn holds_only_hex(directory: &Path, digits: usize) -> bool {
+    let is_hex = |name: &[u8]| name.len() == digits && name.iter().all(u8::is_ascii_hexdigit);
+    let entries = fs::read_dir(directory);
+    entries.is_ok_and(|mut entries| {
+        entries.all(|entry| entry.is_ok_and(|entry| is_hex(entry.file_name().as_encoded_bytes())))
+    })
 }
 
 /// Whole or not at all: a mark that a crash cut short would lock the operator out.

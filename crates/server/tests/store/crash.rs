@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use rustix::process::{Signal, getpid, kill_process};
-use soku_server::db::ClaimAnswer;
+use soku_server::db::{ClaimAnswer, RecordError};
 use soku_server::id::{AccountId, MediaId, OwnerId};
 use soku_server::library::{LibrarySettings, Swept};
 use soku_server::store::{DataDir, LocalSettings, LocalStore, ObjectKey, Room, Store};
@@ -160,4 +160,58 @@ async fn a_room_with_more_traces_than_are_looked_at_together_is_swept_whole() {
 
     assert_eq!(swept, Swept { rooms: 1, ..Swept::default() });
     assert_eq!(names_in(&bed.data.root().join("spool")).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_comes_late_meets_the_sweep_and_row_and_object_stay_together() {
+    let bed = Bed::on_files();
+    let stacks = Stacks::on(&bed, &LibrarySettings::default()).await;
+    let (mut kept_rows, mut lost_rows) = (0, 0);
+    for nth in 0..60 {
+        // A process dies; what it sent to the database is carried out a moment later.
+        let dead = Room::enter(&bed.data, OwnerId::random()).unwrap();
+        let store = Store::Local(LocalStore::open(&bed.data, dead.clone(), &LocalSettings::default()).unwrap());
+        let key = claim_key(&stacks.account, &format!("late-{nth}"));
+        let fence = win(&stacks.db, &key, dead.owner()).await;
+        let spooled = download(&dead, MediaId::random(), b"bytes");
+        let media = media(&stacks.account, spooled.id.clone(), 5);
+        drop(store.keep(&spooled, &ObjectKey::of(&media), &meta()).await.unwrap());
+        std::mem::forget(spooled);
+        drop((store, dead));
+        let (db, row) = (stacks.db.clone(), media.clone());
+        let late = tokio::spawn(async move {
+            for _ in 0..nth {
+                tokio::task::yield_now().await;
+            }
+            db.record(&row, &key, fence, NOW.plus_ms(1_000)).await
+        });
+
+        bounded(stacks.library.sweep()).await.unwrap();
+        let recorded = bounded(late).await.unwrap().is_ok();
+        bounded(stacks.library.sweep()).await.unwrap();
+
+        let row = stacks.db.find_media(&media.id).await.unwrap().is_some();
+        assert_eq!((row, bed.objects().contains(media.id.as_str())), (recorded, recorded), "the {nth}th");
+        if recorded { kept_rows += 1 } else { lost_rows += 1 }
+    }
+    eprintln!("{kept_rows} commits came before the sweep, {lost_rows} after it");
+}
+
+#[tokio::test]
+async fn a_dead_process_records_nothing_after_its_sweep() {
+    let bed = Bed::on_files();
+    let stacks = Stacks::on(&bed, &LibrarySettings::default()).await;
+    let dead = Room::enter(&bed.data, OwnerId::random()).unwrap();
+    let key = claim_key(&stacks.account, "late");
+    let fence = win(&stacks.db, &key, dead.owner()).await;
+    let spooled = download(&dead, MediaId::random(), b"bytes");
+    let media = media(&stacks.account, spooled.id.clone(), 5);
+    std::mem::forget(spooled);
+    drop(dead);
+
+    let swept = bounded(stacks.library.sweep()).await.unwrap();
+    let recorded = stacks.db.record(&media, &key, fence, NOW.plus_ms(1_000)).await;
+
+    assert_eq!(swept, Swept { rooms: 1, claims: 1, ..Swept::default() });
+    assert!(matches!(recorded, Err(RecordError::FenceLost)), "{recorded:?}");
 }

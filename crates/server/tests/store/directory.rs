@@ -47,6 +47,26 @@ fn a_settings_file_and_what_a_mount_brings_may_be_there_first() {
 }
 
 #[test]
+fn a_backup_may_be_brought_back_into_a_new_directory() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("soku.db"), "").unwrap();
+    fs::create_dir_all(home.path().join("media/0f")).unwrap();
+    fs::create_dir_all(home.path().join("spool").join(OwnerId::random().as_str())).unwrap();
+
+    DataDir::prepare(home.path()).unwrap();
+}
+
+#[test]
+fn a_media_directory_of_somebody_elses_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join("media/Films")).unwrap();
+
+    let error = DataDir::prepare(home.path()).unwrap_err();
+
+    assert!(matches!(error, DataDirError::NotOurs { .. }), "{error}");
+}
+
+#[test]
 fn a_directory_of_a_newer_soku_is_refused() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("soku-data"), "soku data directory, layout 2\n").unwrap();

@@ -98,10 +98,12 @@ async fn a_shard_that_was_tidied_away_is_made_again() {
 async fn a_row_whose_id_is_none_reaches_no_file() {
     let bed = Bed::on_files();
     let key = ObjectKey::new(MediaId::from_stored("../../soku-data".to_owned()), "a.png");
+    let download = bed.download(b"bytes");
 
+    assert!(matches!(bed.store.keep(&download, &key, &meta()).await, Err(StoreError::Failed { .. })));
     assert!(matches!(bed.store.open(&key, 10).await, Err(StoreError::Failed { .. })));
     assert!(matches!(bed.store.delete(&key).await, Err(StoreError::Failed { .. })));
-    assert!(bed.data.root().join("soku-data").exists());
+    assert!(bed.data.root().join("soku-data").exists() && !bed.data.root().join("soku-data.gone").exists());
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! The store and the library on real file systems, a real database, real processes, and a real S3 server where
 //! `SOKU_TEST_S3_ENDPOINT` names one.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
