@@ -144,17 +144,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
     let arguments = Arguments::from_arg_matches(&matches).expect("clap read them by the same definition");
     let outcome = Config::load(&flags::given(&matches), environment)
         .map_err(CommandError::from)
-        .and_then(|loaded| perform(arguments.command, loaded, environment));
+        .and_then(|loaded| perform(arguments.command, &loaded, environment));
     match outcome {
         Ok(()) => ExitCode::from(DONE),
         Err(error) => ExitCode::from(explain(&error)),
     }
 }
 
-fn perform(command: Command, loaded: Loaded, environment: &Environment) -> Result<(), CommandError> {
+fn perform(command: Command, loaded: &Loaded, environment: &Environment) -> Result<(), CommandError> {
     // Before any client is made: which of the linked implementations TLS uses.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    start_log(&command, &loaded, environment);
+    start_log(&command, loaded, environment);
     let rooms = Rooms::new(loaded.config.clone(), command.beginning());
     on_runtime(async {
         let outcome = match command {
@@ -163,7 +163,7 @@ fn perform(command: Command, loaded: Loaded, environment: &Environment) -> Resul
             Command::Account(command) => account::perform(command, &rooms).await,
             Command::Key(command) => key::perform(command, &rooms).await,
             Command::Media(command) => media::perform(command, &rooms).await,
-            Command::Config(command) => config::perform(&command, &loaded),
+            Command::Config(command) => config::perform(&command, loaded),
             Command::Sweep(sweep) => sweep::perform(&sweep, &rooms).await,
         };
         rooms.close().await;

@@ -65,7 +65,8 @@ pub fn start(form: Form, levels: &Levels) {
     }
 }
 
-/// What is logged, how, and where to.
+/// What is logged, how, and where to. A line that cannot be written is lost: to say so on the same broken stderr would
+/// panic.
 fn layer<S, W>(form: Form, levels: &Levels, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -73,6 +74,7 @@ where
 {
     match form {
         Form::Text { colour } => tracing_subscriber::fmt::layer()
+            .log_internal_errors(false)
             .with_ansi(colour)
             .with_target(false)
             .fmt_fields(EscapedFields { colour })
@@ -80,6 +82,7 @@ where
             .with_filter(filter(levels))
             .boxed(),
         Form::Json => tracing_subscriber::fmt::layer()
+            .log_internal_errors(false)
             .json()
             .flatten_event(true)
             .with_current_span(true)

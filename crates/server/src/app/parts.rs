@@ -90,7 +90,14 @@ pub(super) fn fetcher(config: &Config, public_base: &str) -> Result<Fetcher, Sta
     let section = &config.fetch;
     let policy =
         Policy::new(section.allow_networks.clone(), section.deny_networks.clone(), section.allow_ports.clone())?;
-    let dial = DialSettings {
+    let contact = section.contact.as_deref().unwrap_or(public_base);
+    let user_agent = format!("soku/{} (+{contact})", env!("CARGO_PKG_VERSION"));
+    Ok(Fetcher::new(Dialer::new(policy, dial(config))?, limits(config), user_agent))
+}
+
+fn dial(config: &Config) -> DialSettings {
+    let section = &config.fetch;
+    DialSettings {
         dns_servers: section.dns_servers.clone(),
         dns_timeout: section.dns_timeout,
         connect_timeout: section.connect_timeout,
@@ -98,8 +105,12 @@ pub(super) fn fetcher(config: &Config, public_base: &str) -> Result<Fetcher, Sta
         tls_timeout: section.tls_timeout,
         connections_per_address: section.connections_per_address as usize,
         ..DialSettings::default()
-    };
-    let limits = Limits {
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let section = &config.fetch;
+    Limits {
         max_bytes: section.max_bytes,
         min_free_bytes: config.storage.min_free_bytes,
         max_header_bytes: usize::try_from(section.max_header_bytes).unwrap_or(usize::MAX),
@@ -116,10 +127,7 @@ pub(super) fn fetcher(config: &Config, public_base: &str) -> Result<Fetcher, Sta
         longest_retry_after: section.longest_retry_after,
         ratio: u64::from(section.compression_ratio),
         ..Limits::default()
-    };
-    let contact = section.contact.as_deref().unwrap_or(public_base);
-    let user_agent = format!("soku/{} (+{contact})", env!("CARGO_PKG_VERSION"));
-    Ok(Fetcher::new(Dialer::new(policy, dial)?, limits, user_agent))
+    }
 }
 
 pub(super) fn http(config: &Config, public_base: String) -> HttpSettings {
@@ -136,5 +144,27 @@ pub(super) fn http(config: &Config, public_base: String) -> HttpSettings {
             max_connections: section.max_connections as usize,
         },
         stop_grace: section.stop_grace,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    fn same(documented: impl Debug, by_itself: impl Debug) {
+        assert_eq!(format!("{documented:#?}"), format!("{by_itself:#?}"));
+    }
+
+    #[test]
+    fn the_default_document_says_what_every_room_does_by_itself() {
+        let config = Config::default();
+
+        same(limits(&config), Limits::default());
+        same(dial(&config), DialSettings::default());
+        same(admission(&config), AdmissionSettings::default());
+        same(&config.fetch.allow_ports[..], Policy::default().allowed_ports());
+        assert_eq!(config.delivery.cache_bytes, LocalSettings::default().cache_bytes as u64);
     }
 }

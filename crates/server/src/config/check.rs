@@ -129,7 +129,7 @@ fn is_local(url: &Url) -> bool {
 
 fn is_nearby(ip: IpAddr, nearby: &[&str]) -> bool {
     let contains = |network: &&str| network.parse::<IpNet>().is_ok_and(|network| network.contains(&ip));
-    ip.is_unspecified() || ip.is_loopback() || nearby.iter().any(|network| contains(&network))
+    ip.is_unspecified() || ip.is_loopback() || nearby.iter().any(contains)
 }
 
 #[cfg(test)]

@@ -64,12 +64,11 @@ fn the_level_is_ours_and_talkative_crates_are_silent() {
         tracing::trace!(target: "soku_fetch::dial", "ours");
         tracing::info!(target: "sqlx::query", "theirs");
         tracing::warn!(target: "sqlx::query", "their warning");
-        for target_says in ["https://a.example/?signature=secret"] {
-            tracing::error!(target: "reqwest::connect", "{target_says}");
-            tracing::error!(target: "object_store::client", "{target_says}");
-            tracing::error!(target: "hyper::proto", "{target_says}");
-            tracing::error!(target: "hickory_resolver::lookup", "{target_says}");
-        }
+        let url = "https://a.example/?signature=secret";
+        tracing::error!(target: "reqwest::connect", "{url}");
+        tracing::error!(target: "object_store::client", "{url}");
+        tracing::error!(target: "hyper::proto", "{url}");
+        tracing::error!(target: "hickory_resolver::lookup", "{url}");
     });
 
     let lines: Vec<&str> = log.lines().map(|line| line.split_once("  ").map_or(line, |(_, rest)| rest)).collect();

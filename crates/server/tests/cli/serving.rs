@@ -142,6 +142,11 @@ fn the_command_line_works_beside_a_running_server() {
 
     let answer = upload(&address, key, &source.url("/graphic.png"));
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    // An import of another process, with the same account and URL, joins what is there.
+    let imported = soku.run_words(&["import", "--account", "acme", &source.url("/graphic.png")]).json();
+    let name = imported["url"].as_str().unwrap().split_once("/media/").unwrap().1.to_owned();
+    assert!(answer.contains(&name), "{name} {answer}");
+    soku.run("sweep").succeeds();
     let listed = soku.run("media list --account acme --json").json();
     let path = format!("/media/{}/graphic.png", listed[0]["id"].as_str().unwrap());
     assert!(get(&address, &path).starts_with("HTTP/1.1 200 "));

@@ -65,7 +65,7 @@ impl Kind for Bytes {
 
 /// A size with the largest unit that needs no fraction.
 pub(in crate::config) fn size(bytes: u64) -> String {
-    let unit = SIZE_UNITS[..4].iter().find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+    let unit = SIZE_UNITS[..4].iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     unit.map_or_else(|| bytes.to_string(), |(unit, factor)| format!("{}{unit}", bytes / factor))
 }
 
@@ -136,7 +136,7 @@ fn total_ms(text: &str) -> Option<u64> {
 
 /// A time with the largest unit that needs no fraction.
 pub(in crate::config) fn span(ms: u64) -> String {
-    let unit = TIME_UNITS.iter().find(|(_, factor)| ms >= *factor && ms % factor == 0);
+    let unit = TIME_UNITS.iter().find(|(_, factor)| ms >= *factor && ms.is_multiple_of(*factor));
     unit.map_or_else(|| format!("{}s", ms / SECOND), |(unit, factor)| format!("{}{unit}", ms / factor))
 }
 
