@@ -10,7 +10,7 @@ use soku_server::library::{LibrarySettings, Swept};
 use soku_server::store::{DataDir, LocalSettings, LocalStore, ObjectKey, Room, Store};
 
 use crate::bed::{Bed, bounded, bytes, download, meta, names_in, process_of, variable};
-use crate::library::{NOW, Stacks, claim, claim_key, media, open_db, win};
+use crate::library::{NOW, Stacks, claim, claim_key, media, open_db, open_postgres, win};
 
 /// Where the process is killed, in order.
 const STEPS: [&str; 8] =
@@ -166,6 +166,18 @@ async fn a_room_with_more_traces_than_are_looked_at_together_is_swept_whole() {
 async fn a_commit_that_comes_late_meets_the_sweep_and_row_and_object_stay_together() {
     let bed = Bed::on_files();
     let stacks = Stacks::on(&bed, &LibrarySettings::default()).await;
+    late_commits_and_sweeps(&bed, &stacks).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_comes_late_meets_the_sweep_on_postgres_too() {
+    let Some(db) = open_postgres().await else { return eprintln!("skipped: SOKU_TEST_POSTGRES_URL names no server") };
+    let bed = Bed::on_files();
+    let stacks = Stacks::over(db, &bed, &LibrarySettings::default()).await;
+    late_commits_and_sweeps(&bed, &stacks).await;
+}
+
+async fn late_commits_and_sweeps(bed: &Bed, stacks: &Stacks) {
     let (mut kept_rows, mut lost_rows) = (0, 0);
     for nth in 0..60 {
         // A process dies; what it sent to the database is carried out a moment later.

@@ -12,8 +12,9 @@ use soku_server::id::{AccountId, MediaId, OwnerId};
 use soku_server::library::{Library, LibraryError, LibrarySettings, Swept};
 use soku_server::media::{Disposition, Media};
 use soku_server::store::{ObjectKey, StoreError};
+use sqlx::{Connection as _, Executor as _};
 
-use crate::bed::{Bed, bytes, meta, on_both};
+use crate::bed::{Bed, bytes, meta, on_both, variable};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_772_280_000_000);
 
@@ -26,7 +27,10 @@ pub(crate) struct Stacks {
 
 impl Stacks {
     pub(crate) async fn on(bed: &Bed, settings: &LibrarySettings) -> Stacks {
-        let db = open_db(bed.data.root()).await;
+        Stacks::over(open_db(bed.data.root()).await, bed, settings).await
+    }
+
+    pub(crate) async fn over(db: Db, bed: &Bed, settings: &LibrarySettings) -> Stacks {
         let account = Account {
             id: AccountId::random(),
             name: "default".to_owned(),
@@ -54,6 +58,17 @@ impl Stacks {
 
 pub(crate) async fn open_db(data: &std::path::Path) -> Db {
     Db::open(&DbSettings::sqlite(&data.join("soku.db"))).await.unwrap()
+}
+
+/// A database of the story's own on the server that the environment names.
+pub(crate) async fn open_postgres() -> Option<Db> {
+    let server = variable("SOKU_TEST_POSTGRES_URL")?;
+    let mut connection = sqlx::PgConnection::connect(&server).await.unwrap();
+    let schema = format!("story_{}", MediaId::random());
+    connection.execute(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
+    connection.close().await.unwrap();
+    let joint = if server.contains('?') { '&' } else { '?' };
+    Some(Db::open(&DbSettings::new(format!("{server}{joint}options[search_path]={schema}"))).await.unwrap())
 }
 
 pub(crate) fn media(account: &AccountId, id: MediaId, len: usize) -> Media {
