@@ -14,6 +14,9 @@ const TELLING: [&[&str]; 3] = [&["serve"], &["config", "check"], &["config", "pr
 /// The settings that every command's help tells of.
 const COMMON: [&str; 1] = ["data_dir"];
 
+/// The settings that the short help of the telling commands has room for.
+const FIRST: [&str; 3] = ["data_dir", "listen", "public_url"];
+
 const MORE: &str = "`soku serve --help` tells of all settings; every command takes them as flags.";
 
 /// A command line with all settings.
@@ -56,8 +59,8 @@ fn flag(setting: &'static Setting) -> Arg {
     Arg::new(setting.name.as_str())
         .long(setting.flag.as_str())
         .value_name(setting.noun)
-        .allow_hyphen_values(true)
-        .hide_short_help(!COMMON.contains(&setting.name.as_str()))
+        .allow_negative_numbers(true)
+        .hide_short_help(!FIRST.contains(&setting.name.as_str()))
         .help_heading(setting.heading.as_str())
         .help(StyledStr::from(format!("{first_sentence} {names}")))
         .long_help(StyledStr::from(format!("{}\n{names}", wrapped(setting.about))))

@@ -28,9 +28,10 @@ const REDRAW: Duration = Duration::from_millis(100);
 
 /// Takes in files from their URLs without a server, and prints what the API would answer, a line each
 ///
-/// All URLs are tried; the errors are the API's, a line each on stderr. What was taken in before by the same account
-/// within the last hour is not loaded again.
+/// All URLs are tried; the errors are the API's, a line each on stderr.
+/// What the same account took in within the last hour is not loaded again.
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct ImportCommand {
     /// The publicly accessible URLs of image, video or audio files
     #[arg(value_name = "URL", required = true)]

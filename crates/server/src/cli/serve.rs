@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::output::print;
-use super::rooms::first_account;
+use super::rooms::{DEFAULT_ACCOUNT, first_account};
 use super::{CommandError, FAILED};
 use crate::account::Account;
 use crate::app;
@@ -87,9 +87,15 @@ fn announce(config: &Config, data: &Path, address: SocketAddr) {
     }
 }
 
-/// The first account with its key, where there is none yet.
+/// The first key of all, where there is none yet: of the account that is made for it, or that an import made before.
 async fn first_key(db: &Db, now: Timestamp) -> Result<Option<(Account, ApiKey)>, CommandError> {
-    let Some(account) = first_account(db, now).await? else { return Ok(None) };
+    let account = match first_account(db, now).await? {
+        Some(account) => account,
+        None => match db.list_accounts().await?.as_slice() {
+            [only] if only.name == DEFAULT_ACCOUNT && db.list_keys(&only.id).await?.is_empty() => only.clone(),
+            _ => return Ok(None),
+        },
+    };
     let (_, key) = super::key::create(db, &account, "first key".to_owned(), now).await?;
     Ok(Some((account, key)))
 }
@@ -103,14 +109,16 @@ fn show(
 ) -> Result<(), CommandError> {
     let text = first_words(key, &base_of(address));
     let name = &account.name;
-    // The key is nowhere else: where stdout does not take it, the file does.
-    if showing == Showing::Stdout && print(&text).is_ok() {
-        info!("Made the account `{name}` with its first API key, which was shown this once");
-        return Ok(());
+    if showing == Showing::Stdout {
+        info!("Made the first API key, of the account `{name}`; it is shown this once:");
+        if print(&text).is_ok() {
+            return Ok(());
+        }
+        warn!("Could not write to stdout");
     }
     let path = data.join(FIRST_KEY);
     write_private(&path, &text).map_err(|source| CommandError::FirstKey { path: path.clone(), source })?;
-    info!("Made the account `{name}` with its first API key, which is in `{}`", path.display());
+    info!("Made the first API key, of the account `{name}`; it is in `{}`", path.display());
     Ok(())
 }
 

@@ -45,7 +45,7 @@ fn the_first_start_leaves_one_key_in_a_file_for_this_user_alone() {
     let source = Source::start();
     let soku = fetching_locally();
     let (mut server, address) = serve(&soku, "");
-    server.says("with its first API key, which is in `");
+    server.says("Made the first API key, of the account `default`; it is in `");
 
     let path = soku.path().join("soku-data/first-key");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -61,7 +61,7 @@ fn the_first_start_leaves_one_key_in_a_file_for_this_user_alone() {
     assert!(!said.stderr.contains(key), "{said}");
     let (server, _) = serve(&soku, "");
     server.signal(Signal::TERM);
-    assert!(!server.end().stderr.contains("first API key"));
+    assert!(!server.end().stderr.contains("the first API key"));
     assert_eq!(soku.run("key list --account default --json").json().as_array().unwrap().len(), 1);
 }
 
@@ -69,7 +69,7 @@ fn the_first_start_leaves_one_key_in_a_file_for_this_user_alone() {
 fn the_first_key_goes_to_stdout_where_that_is_asked_for() {
     let soku = Soku::new();
     let (mut server, _) = serve(&soku, "--print-key --public-url https://media.mysoku.io");
-    server.says("which was shown this once");
+    server.says("it is shown this once:");
     server.signal(Signal::INT);
     let said = server.end();
 
@@ -84,6 +84,20 @@ fn the_first_key_goes_to_stdout_where_that_is_asked_for() {
       -H 'soku-api-key: sk_live_[KEY]' \
       -d '{"url": "https://www.rust-lang.org/logos/rust-logo-512x512.png"}'
     "#);
+}
+
+#[test]
+fn an_account_that_an_import_made_gets_its_first_key_from_the_start() {
+    let source = Source::start();
+    let soku = fetching_locally();
+    soku.run_words(&["import", &source.url("/graphic.png")]).succeeds();
+
+    let (mut server, _) = serve(&soku, "");
+    server.says("Made the first API key, of the account `default`; it is in `");
+    server.signal(Signal::TERM);
+
+    assert_eq!(server.end().code, 0);
+    assert_eq!(soku.run("key list --account default --json").json().as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -135,6 +135,72 @@ fn the_help_of_a_command_teaches_it() {
     `soku serve --help` tells of all settings; every command takes them as flags.
     --- stderr
     ");
+    transcript!(Soku::new().run("serve -h"), @r#"
+    exit 0
+    --- stdout
+    Runs the server
+
+    Usage: soku serve [OPTIONS]
+
+    Options:
+          --print-key  Print the first key on stdout, also where that is no terminal
+      -h, --help       Print help (see more with '--help')
+
+    Settings:
+          --listen <ADDRESS:PORT>  The address and port to listen on [default: 127.0.0.1:8080] [variable: SOKU_LISTEN]
+          --public-url <URL>       The base of hosted URLs, as the rest of the world reaches this server, such as "https://media.example.com" [variable: SOKU_PUBLIC_URL]
+          --config <FILE>          The settings file [default: `soku.toml` in the data directory, if there]
+          --data-dir <DIRECTORY>   The directory of the database, the files and the downloads in progress [default: ./soku-data] [variable: SOKU_DATA_DIR]
+
+    On a data directory without an account the first start makes the account `default` with one API key, and shows the key
+    this once: on stdout, or, where stdout is no terminal, in the file `first-key` of the data directory.
+
+    SIGTERM and SIGINT stop it: running downloads are finished for at most --http-stop-grace. A second signal ends it at once.
+    --- stderr
+    "#);
+    transcript!(Soku::new().run("import --help"), @r"
+    exit 0
+    --- stdout
+    Takes in files from their URLs without a server, and prints what the API would answer, a line each
+
+    All URLs are tried; the errors are the API's, a line each on stderr.
+    What the same account took in within the last hour is not loaded again.
+
+    Usage: soku import [OPTIONS] <URL>...
+
+    Arguments:
+      <URL>...
+              The publicly accessible URLs of image, video or audio files
+
+    Options:
+          --account <NAME>
+              Whose files they become
+              
+              [default: default]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Settings:
+          --config <FILE>
+              The settings file [default: `soku.toml` in the data directory, if there]
+
+          --data-dir <DIRECTORY>
+              The directory of the database, the files and the downloads in progress. It is created if
+              missing.
+              [default: ./soku-data] [variable: SOKU_DATA_DIR]
+
+    `soku serve --help` tells of all settings; every command takes them as flags.
+    --- stderr
+    ");
+    transcript!(Soku::new().run("account list --data-dir --json"), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: a value is required for '--data-dir <DIRECTORY>' but none was supplied
+
+    For more information, try '--help'.
+    ");
     transcript!(Soku::new().run("key create -h"), @r"
     exit 0
     --- stdout
