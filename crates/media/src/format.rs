@@ -111,6 +111,8 @@ pub static DSF: Format = format("audio/x-dsf", "dsf", &[]);
 pub static MUSEPACK: Format = format("audio/x-musepack", "mpc", &["mpp"]);
 /// RFC 4184.
 pub static AC3: Format = format("audio/ac3", "ac3", &[]);
+/// RFC 4598.
+pub static EAC3: Format = format("audio/eac3", "ec3", &["eac3"]);
 pub static DTS: Format = format("audio/vnd.dts", "dts", &[]);
 
 /// Every format above.
@@ -232,13 +234,11 @@ static OTHER_TYPES: &[(&str, &str)] = &[
     ("audio/x-matroska", "mka"),
     ("audio/x-aiff", "aiff"),
     ("audio/x-midi", "mid"),
-    ("audio/eac3", "ec3"),
     ("audio/vnd.rn-realaudio", "ra"),
     ("audio/x-realaudio", "ra"),
     ("audio/x-voc", "voc"),
     ("audio/x-xm", "xm"),
     ("audio/x-mod", "mod"),
-    ("audio/x-it", "it"),
     ("audio/x-s3m", "s3m"),
     ("audio/qcelp", "qcp"),
 ];
@@ -262,8 +262,8 @@ pub(crate) fn is_media_extension(extension: &str) -> bool {
 
 /// Extensions of media that stand nowhere above: playlists and files that only a few programs read.
 static MORE_EXTENSIONS: &[&str] = &[
-    "mpo", "m3u", "m3u8", "pls", "asx", "wax", "wvx", "xspf", "mpd", "cue", "ram", "rm", "rmvb", "mxf", "m4p", "m4s",
-    "raw", "rw2", "orf", "raf", "crw", "eps", "ai", "opus", "wmx", "mp4s", "dat",
+    "mpo", "m3u", "m3u8", "pls", "asx", "wax", "wvx", "xspf", "mpd", "ram", "rm", "rmvb", "mxf", "m4p", "m4s", "raw",
+    "rw2", "orf", "raf", "crw", "eps", "ai", "opus", "wmx", "mp4s",
 ];
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! UTF-32 without a mark, which browsers and XML readers understand all the same (rule V1).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Text, as far as its markup can be read.
 pub(super) struct Text<'a> {
@@ -56,16 +57,44 @@ pub(super) fn without_byte_order_mark(head: &[u8]) -> Option<Text<'_>> {
         .map(|(_, wide)| narrowed(head, wide))
 }
 
-/// The standard's rule, no binary data byte in the first 1,445, and one that a few stray ones do not defeat: one in 64
-/// all over. Compressed data has one in ten.
+/// The standard's rule, no binary data byte in the first 1,445; and so that a few stray ones do not hide a page, the names
+/// of markup among nearly nothing but text.
 fn is_eight_bit_text(head: &[u8]) -> bool {
     const RESOURCE_HEADER: usize = 1445;
-    const TEXT_BYTES_FOR_ONE_BINARY: usize = 64;
-    if !head.iter().take(RESOURCE_HEADER).any(|&byte| is_binary(byte)) {
-        return true;
+    let start = &head[..head.len().min(RESOURCE_HEADER)];
+    if start.iter().any(|&byte| is_binary(byte)) {
+        is_nearly_text(head) && names_markup(start)
+    } else {
+        is_language(start)
     }
-    let most = head.len() / TEXT_BYTES_FOR_ONE_BINARY;
-    head.iter().filter(|&&byte| is_binary(byte)).nth(most).is_none()
+}
+
+/// Whether bytes without any control are words of some encoding, and no sample of one colour: UTF-8, or a good part
+/// ASCII, or at least of some variety.
+fn is_language(bytes: &[u8]) -> bool {
+    const BYTES_FOR_ONE_ASCII: usize = 8;
+    const SHORT: usize = 64;
+    const VARIETY: usize = 16;
+    let is_utf_8 = std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true);
+    let ascii = bytes.iter().filter(|byte| byte.is_ascii()).count();
+    let mut seen = [false; 256];
+    bytes.iter().for_each(|&byte| seen[usize::from(byte)] = true);
+    let variety = seen.iter().filter(|&&seen| seen).count();
+    is_utf_8 || ascii * BYTES_FOR_ONE_ASCII >= bytes.len() || bytes.len() < SHORT || variety >= VARIETY
+}
+
+fn names_markup(bytes: &[u8]) -> bool {
+    const MARKUP: [&[u8]; 8] = [b"<!doctype", b"<html", b"<head", b"<body", b"<script", b"<svg", b"<?xml", b"#extm3u"];
+    (0..bytes.len()).filter(|&at| matches!(bytes[at], b'<' | b'#')).any(|at| {
+        MARKUP.iter().any(|name| bytes[at..].get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)))
+    })
+}
+
+/// One binary byte in 64 at most; compressed data has one in ten.
+fn is_nearly_text(bytes: &[u8]) -> bool {
+    const BYTES_FOR_ONE_BINARY: usize = 64;
+    let most = (bytes.len() / BYTES_FOR_ONE_BINARY).max(2);
+    bytes.iter().filter(|&&byte| is_binary(byte)).nth(most).is_none()
 }
 
 /// WHATWG MIME Sniffing §3: binary data bytes.
@@ -80,6 +109,8 @@ fn wide_text(head: &[u8], wide: Wide) -> Option<usize> {
     const SAMPLE: usize = 8192;
     const FEWEST_UNITS: usize = 4;
     const UNITS_FOR_ONE_BAD: usize = 64;
+    const SHORT: usize = 32;
+    const VARIETY: usize = 12;
     let sample = &head[..head.len().min(SAMPLE)];
     let count = sample.len() / wide.unit_bytes();
     let (mut bad, mut ascii) = (0, 0);
@@ -99,7 +130,9 @@ fn wide_text(head: &[u8], wide: Wide) -> Option<usize> {
         }
     }
     let most_of_one_script = scripts.into_iter().max().unwrap_or(0);
-    let is_of_one_script = (most_of_one_script + ascii) * 5 >= count * 4 && most_of_one_script * 2 >= count;
+    let is_of_one_script = (most_of_one_script + ascii) * 5 >= count * 4
+        && most_of_one_script * 2 >= count
+        && (count < SHORT || units(sample, wide).collect::<BTreeSet<_>>().len() >= VARIETY);
     (count >= FEWEST_UNITS && (ascii * 4 >= count || is_of_one_script)).then_some(ascii)
 }
 
@@ -171,7 +204,9 @@ mod tests {
             WORDS.as_bytes().to_vec(),
             b"Gr\xfc\xdfe aus M\xfcnchen".to_vec(),
             b"\x1b$B<L??\x1b(B".to_vec(),
-            b"\x8e\xca\x90^ Shift_JIS".to_vec(),
+            b"\x82\xb1\x82\xea\x82\xcd\x8e\xca\x90^\x82\xc5\x82\xb7".to_vec(),
+            b"\xd5\xe2\xb2\xbb\xca\xc7\xd5\xd5\xc6\xac\xa1\xa3".to_vec(),
+            b"\xcf\xf0\xe8\xe2\xe5\xf2".to_vec(),
             utf16(WORDS, u16::to_le_bytes),
             utf16(WORDS, u16::to_be_bytes),
             utf32(WORDS, u32::to_le_bytes),
@@ -189,8 +224,8 @@ mod tests {
     #[test]
     fn a_few_stray_bytes_do_not_make_text_binary() {
         let mut page = b"<p>words and more words, all of them harmless</p>\n".repeat(100);
-        page[0] = 0;
         page[4000] = 1;
+        page.splice(0..0, *b"\0\x01<!-- --><HTML>");
         let mut wide = utf16("words and more words, all of them harmless\n", u16::to_le_bytes).repeat(100);
         wide[0] = 0;
 

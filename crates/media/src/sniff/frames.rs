@@ -1,5 +1,5 @@
 //! Sound that is nothing but frames: MP3 and its elders (ISO/IEC 11172-3 §2.4.2.3; WHATWG MIME Sniffing §6.2.2), AAC in
-//! ADTS (ISO/IEC 13818-7 §6.2), AC-3 (ATSC A/52 §5.3). One header is a matter of chance; two in the right distance are not.
+//! ADTS (ISO/IEC 13818-7 §6.2), AC-3 (ATSC A/52 §5.3, annex E). One header is a matter of chance; two in the right distance are not.
 
 use super::window::Window;
 use crate::format::{self, Format};
@@ -17,18 +17,26 @@ struct Framing {
     same_stream: fn(&[u8], &[u8]) -> bool,
 }
 
-const FRAMINGS: [Framing; 3] = [
+const FRAMINGS: [Framing; 4] = [
+    // Version, layer and sample rate stay; bit rate and padding may change.
     Framing {
         format: &format::MP3,
         length: mp3_frame,
         same_stream: |a, b| a[1] & 0xfe == b[1] & 0xfe && a[2] & 0xc == b[2] & 0xc,
     },
+    // All of the fixed header but the private bits.
     Framing {
         format: &format::AAC,
         length: adts_frame,
-        same_stream: |a, b| a[1] & 0xfe == b[1] & 0xfe && a[2] == b[2],
+        same_stream: |a, b| a[1] == b[1] && a[2] & 0xfd == b[2] & 0xfd,
     },
-    Framing { format: &format::AC3, length: ac3_frame, same_stream: |a, b| a[4] == b[4] && a[5] == b[5] },
+    // Sample rate and bit rate stay; at 44.1 kHz every other frame is two bytes longer.
+    Framing { format: &format::AC3, length: ac3_frame, same_stream: |a, b| a[4] & 0xfe == b[4] & 0xfe && a[5] == b[5] },
+    Framing {
+        format: &format::EAC3,
+        length: eac3_frame,
+        same_stream: |a, b| a[4] & 0xf0 == b[4] & 0xf0 && a[5] >> 3 == b[5] >> 3,
+    },
 ];
 
 /// Sound that begins with two frames, or is one whole frame.
@@ -38,12 +46,20 @@ pub(super) fn detect(bytes: &[u8], complete: bool) -> Option<&'static Format> {
 
 /// MP3 or AAC behind junk, as recordings of a radio stream begin: many frames in a row.
 pub(super) fn detect_after_junk(bytes: &[u8]) -> Option<&'static Format> {
-    (1..bytes.len().min(MOST_JUNK)).filter(|&at| bytes[at] == 0xff).find_map(|at| {
+    let mut rest = &bytes[..bytes.len().min(MOST_JUNK)];
+    let mut at = 0;
+    while let Some(sync) = rest.iter().position(|&byte| byte == 0xff) {
+        at += sync;
         let is_proof = |framing: &&Framing| {
             frames_in_a_row(framing, &bytes[at..], FRAMES_BEHIND_JUNK, false) == FRAMES_BEHIND_JUNK
         };
-        FRAMINGS[..2].iter().find(is_proof).map(|framing| framing.format)
-    })
+        if let Some(framing) = FRAMINGS[..2].iter().find(is_proof) {
+            return Some(framing.format);
+        }
+        at += 1;
+        rest = &rest[sync + 1..];
+    }
+    None
 }
 
 /// Counts frames of one stream up to `most`. In a complete file the end may stand for the last of them.
@@ -121,7 +137,17 @@ fn ac3_frame(header: &[u8]) -> Option<usize> {
     is_frame.then_some(words * 2)
 }
 
-/// Where the ID3v2 tags (id3.org, ID3v2.4 §3.1) at the begin of the file end. A tag whose size is no valid number ends
+/// The length of an E-AC-3 frame (ATSC A/52 annex E.1.3).
+fn eac3_frame(header: &[u8]) -> Option<usize> {
+    const RESERVED: u8 = 0xc0;
+    let header = header.first_chunk::<6>()?;
+    let words = usize::from(header[2] & 7) << 8 | usize::from(header[3]);
+    let is_frame =
+        header[..2] == *b"\x0b\x77" && header[2] & RESERVED != RESERVED && (11..=16).contains(&(header[5] >> 3));
+    (is_frame && words >= 2).then_some((words + 1) * 2)
+}
+
+/// Where the ID3 tags (id3.org, version 2.4 §3.1) at the begin of the file end. A tag whose size is no valid number ends
 /// with its header.
 pub(super) fn id3_end(window: &mut Window<'_>) -> Option<u64> {
     const HEADER_BYTES: u64 = 10;

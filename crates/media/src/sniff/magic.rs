@@ -81,6 +81,7 @@ const REFUSED: &[(usize, &[u8], &str)] = &[
     (0, b"\xfe\xed\xfa\xcf", "application/x-mach-binary"),
     (0, b"\xce\xfa\xed\xfe", "application/x-mach-binary"),
     (0, b"\xcf\xfa\xed\xfe", "application/x-mach-binary"),
+    (0, b"\xca\xfe\xba\xbf\0\0\0", "application/x-mach-binary"),
     (0, b"\xca\xfe\xba\xbe\0\0\0", "application/java-vm"),
     (0, b"dex\n0", "application/x-dex"),
     (0, b"\0asm", "application/wasm"),
@@ -123,7 +124,7 @@ pub(super) fn refused(head: &[u8]) -> Option<&'static str> {
 /// 1,024 bytes (ISO 32000-1 annex H.3.4.1).
 pub(super) fn refused_late(head: &[u8]) -> Option<&'static str> {
     let start = &head[..head.len().min(1024)];
-    (0..start.len()).any(|at| start[at] == b'%' && start[at..].starts_with(b"%PDF-")).then_some("application/pdf")
+    start.split(|&byte| byte == b'%').skip(1).any(|rest| rest.starts_with(b"PDF-")).then_some("application/pdf")
 }
 
 fn find<T: Copy>(table: &[(usize, &[u8], T)], head: &[u8]) -> Option<T> {
@@ -162,7 +163,7 @@ fn is_flash_video(head: &[u8]) -> Option<&'static Format> {
     Some(if *flags == SOUND { &format::FLV_AUDIO } else { &format::FLV })
 }
 
-/// A WavPack block: its versions are 0x402 to 0x410.
+/// A block of `WavPack`: its versions are 0x402 to 0x410.
 fn is_wavpack(head: &[u8]) -> bool {
     head.starts_with(b"wvpk")
         && head.get(9) == Some(&4)
@@ -183,23 +184,20 @@ fn program(head: &[u8]) -> Option<&'static str> {
             Some("application/x-shockwave-flash")
         }
         [b'B', b'Z', b'h', b'1'..=b'9'] if head[4..].starts_with(b"1AY&SY") => Some("application/x-bzip2"),
-        [b'M' | b'Z', b'Z' | b'M', ..] => windows_program(head),
+        [b'M', b'Z', a, b] if a < 9 || b < 9 => Some(windows_program(head)),
+        // Python: a version, CR LF, flags of which two are known (PEP 552)
+        [_, 3 | 12..=15, b'\r', b'\n'] if u32_le(head, 4).is_some_and(|flags| flags < 4) => {
+            Some("application/x-python-bytecode")
+        }
         _ => None,
     }
 }
 
 /// `MZ` begins programs for Windows, which have their true header where byte 60 points, and for DOS.
-fn windows_program(head: &[u8]) -> Option<&'static str> {
-    const PORTABLE: &str = "application/vnd.microsoft.portable-executable";
-    let at = usize::try_from(u32_le(head, 60)?).ok()?;
-    match head.get(at..at.checked_add(4)?) {
-        Some(b"PE\0\0") => Some(PORTABLE),
-        Some(_) | None => {
-            let last_page = u16::from_le_bytes([head[2], head[3]]);
-            let header_size = u16::from_le_bytes([head[8], head[9]]);
-            (last_page < 512 && (2..=4096).contains(&header_size)).then_some("application/x-dosexec")
-        }
-    }
+fn windows_program(head: &[u8]) -> &'static str {
+    let at = u32_le(head, 60).and_then(|at| usize::try_from(at).ok());
+    let is_portable = at.and_then(|at| head.get(at..)).is_some_and(|rest| rest.starts_with(b"PE\0\0"));
+    if is_portable { "application/vnd.microsoft.portable-executable" } else { "application/x-dosexec" }
 }
 
 /// A Mach-O file for several processors begins as a Java class does; but no Java is of version 0.x with x < 45.

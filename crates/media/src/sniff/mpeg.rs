@@ -1,5 +1,6 @@
 //! MPEG streams without a container of their own: transport streams (ISO/IEC 13818-1 §2.4), program streams (§2.5) and
-//! bare MPEG video (ISO/IEC 13818-2 §6.2.2.1).
+//! bare MPEG video (ISO/IEC 13818-2 §6.2.2.1). Sound alone in one of them has no media type of its own, so its name stays
+//! that of the container.
 
 use crate::format::{self, Format};
 

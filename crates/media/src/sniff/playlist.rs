@@ -23,7 +23,7 @@ pub(super) fn detect(letters: &[u8]) -> Option<&'static str> {
         return Some("audio/x-scpls");
     }
     if begins(b"[reference]") {
-        return Some("video/x-ms-asf");
+        return Some("audio/x-ms-asx");
     }
     begins(b"ffconcat version").then_some("application/x-ffconcat")
 }
@@ -39,7 +39,7 @@ mod tests {
             ("#EXTM3U\n#EXTINF:3,Song\nsong.mp3\n", Some("audio/x-mpegurl")),
             ("\r\n[Playlist]\nFile1=http://host/a.mp3\n", Some("audio/x-scpls")),
             ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n", Some("application/sdp")),
-            ("[Reference]\r\nRef1=http://host/a.asf\r\n", Some("video/x-ms-asf")),
+            ("[Reference]\r\nRef1=http://host/a.asf\r\n", Some("audio/x-ms-asx")),
             ("ffconcat version 1.0\nfile 'a.mp4'\n", Some("application/x-ffconcat")),
             ("v=0 is no description\n", None),
             ("just words\n", None),

@@ -41,8 +41,8 @@ fn plain(letters: &[u8]) -> &'static str {
 fn is_json(rest: &[u8]) -> bool {
     let Some((first, inner)) = rest.split_first() else { return false };
     match (first, inner.trim_ascii_start().first()) {
-        (b'{', Some(b'"' | b'}')) => true,
-        (b'[', Some(b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) => true,
+        (b'{', next) => matches!(next, Some(b'"' | b'}')),
+        (b'[', next) => matches!(next, Some(b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')),
         _ => false,
     }
 }

@@ -99,7 +99,7 @@ fn a_header_cannot_make_an_archive_a_document_or_a_program_into_media() {
     windows[..2].copy_from_slice(b"MZ");
     windows[60] = 128;
     windows[128..132].copy_from_slice(b"PE\0\0");
-    let cases: [(&[u8], &str); 20] = [
+    let cases: [(&[u8], &str); 22] = [
         (samples::PDF.bytes, "application/pdf"),
         (b"\x01\x02\x03\x04junk in front\n%PDF-1.7\n", "application/pdf"),
         (samples::ZIP.bytes, "application/zip"),
@@ -111,6 +111,8 @@ fn a_header_cannot_make_an_archive_a_document_or_a_program_into_media() {
         (b"\x28\xb5\x2f\xfd\x04\x58", "application/zstd"),
         (&tar, "application/x-tar"),
         (b"\x7fELF\x02\x01\x01\0", "application/x-elf"),
+        (b"MZ\x90\0\x03\0\0\0", "application/x-dosexec"),
+        (b"\xa7\x0d\r\n\0\0\0\0", "application/x-python-bytecode"),
         (&windows, "application/vnd.microsoft.portable-executable"),
         (b"\xcf\xfa\xed\xfe\x0c\0\0\x01", "application/x-mach-binary"),
         (b"\xca\xfe\xba\xbe\0\0\0\x02\x01\0\0\x07", "application/x-mach-binary"),
