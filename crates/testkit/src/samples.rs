@@ -49,6 +49,8 @@ pub const AVIF_ANIMATION: Sample = sample("animation.avif", "image/avif", includ
 pub const HEIC: Sample = sample("photo.heic", "image/heic", include_bytes!("../samples/photo.heic"));
 /// A bare JPEG XL codestream.
 pub const JXL: Sample = sample("photo.jxl", "image/jxl", include_bytes!("../samples/photo.jxl"));
+/// A bare lossless JPEG XL with an alpha channel.
+pub const JXL_ALPHA: Sample = sample("alpha.jxl", "image/jxl", include_bytes!("../samples/alpha.jxl"));
 /// JPEG XL in boxes.
 pub const JXL_BOXED: Sample = sample("boxed.jxl", "image/jxl", include_bytes!("../samples/boxed.jxl"));
 /// JPEG 2000.
@@ -119,6 +121,10 @@ pub const THREE_GP_SOUND_ONLY: Sample =
 pub const AAC: Sample = sample("tone.aac", "audio/aac", include_bytes!("../samples/tone.aac"));
 /// ADTS frames behind an ID3 tag.
 pub const AAC_TAGGED: Sample = sample("tagged.aac", "audio/aac", include_bytes!("../samples/tagged.aac"));
+/// AC-3 at 44.1 kHz, where the frames differ in length.
+pub const AC3: Sample = sample("tone.ac3", "audio/ac3", include_bytes!("../samples/tone.ac3"));
+/// E-AC-3.
+pub const EAC3: Sample = sample("tone.ec3", "audio/eac3", include_bytes!("../samples/tone.ec3"));
 /// A voice note as browsers record it.
 pub const WEBM_SOUND_ONLY: Sample = sample("voice.webm", "audio/webm", include_bytes!("../samples/voice.webm"));
 /// AAC in Matroska.
@@ -180,6 +186,7 @@ pub const MEDIA: &[Sample] = &[
     AVIF_ANIMATION,
     HEIC,
     JXL,
+    JXL_ALPHA,
     JXL_BOXED,
     JP2,
     BMP,
@@ -214,6 +221,8 @@ pub const MEDIA: &[Sample] = &[
     THREE_GP_SOUND_ONLY,
     AAC,
     AAC_TAGGED,
+    AC3,
+    EAC3,
     WEBM_SOUND_ONLY,
     MKA,
     OGG,

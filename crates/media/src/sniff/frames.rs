@@ -169,7 +169,7 @@ pub(super) fn id3_end(window: &mut Window<'_>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ac3_frame, adts_frame, detect, detect_after_junk, mp3_frame};
+    use super::{ac3_frame, adts_frame, detect, detect_after_junk, eac3_frame, mp3_frame};
 
     #[test]
     fn the_length_of_a_frame_follows_from_its_header() {
@@ -180,6 +180,7 @@ mod tests {
         assert_eq!(mp3_frame(b"\xff\xff\xc4\x04"), Some(384));
         assert_eq!(adts_frame(b"\xff\xf1\x50\x80\x2e\x7f\xfc"), Some(371));
         assert_eq!(ac3_frame(b"\x0b\x77\0\0\x1c\x40"), Some(1536));
+        assert_eq!(eac3_frame(b"\x0b\x77\x02\xff\x3f\x86"), Some(1536));
     }
 
     #[test]

@@ -78,6 +78,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("tone.m4a", "audio/x-m4a", "registered as audio/mp4 (RFC 4337)"),
     ("sound-only.3gp", "video/3gpp", "goes by the brand and does not look at the tracks"),
     ("tagged.aac", "application/x-id3v2", "does not look behind the tag"),
+    ("tone.ec3", "audio/ac3", "E-AC-3 has a type of its own (RFC 4598)"),
     ("voice.webm", "video/webm", "does not look at the tracks"),
     ("tone.opus", "audio/opus", "that is the name of the bare codec; in Ogg it is audio/ogg (RFC 7845 §9)"),
     ("tone.aiff", "audio/x-aiff", "the WHATWG's name is audio/aiff"),
