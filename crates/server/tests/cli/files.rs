@@ -22,6 +22,8 @@ fn an_import_needs_no_server_and_prints_what_the_api_would_answer() {
     {"url":"http://127.0.0.1:[PORT]/media/[MEDIA]/graphic.png"}
     --- stderr
     "#);
+    // The two ran side by side, so that either may be the newest: one more, which surely is.
+    soku.run_words(&["import", &source.url("/again.png")]).succeeds();
     transcript!(soku.run("account list"), @r"
     exit 0
     --- stdout
@@ -29,14 +31,40 @@ fn an_import_needs_no_server_and_prints_what_the_api_would_answer() {
     default  active        never       member  [MOMENT]
     --- stderr
     ");
+    let list = soku.run("media list").succeeds();
+    let names: Vec<&str> = list.lines().map(|line| line.split_whitespace().next_back().unwrap()).collect();
+    assert_eq!(names.len(), 4, "{list}");
+    assert_eq!(names[..2], ["NAME", "again.png"], "{list}");
+}
+
+#[test]
+fn a_list_shows_what_is_stored_in_columns() {
+    let source = Source::start();
+    let soku = fetching_locally();
+    soku.run("account create default").succeeds();
     transcript!(soku.run("media list"), @r"
     exit 0
     --- stdout
-    ID                                ACCOUNT  TYPE        BYTES  CREATED                   NAME
-    [MEDIA]  default  image/png   1216   [MOMENT]  graphic.png
-    [MEDIA]  default  image/jpeg  2028   [MOMENT]  photo.jpg
+    ID  ACCOUNT  TYPE  BYTES  CREATED  NAME
     --- stderr
     ");
+    soku.run_words(&["import", &source.url("/graphic.png")]).succeeds();
+
+    transcript!(soku.run("media list"), @r"
+    exit 0
+    --- stdout
+    ID                                ACCOUNT  TYPE       BYTES  CREATED                   NAME
+    [MEDIA]  default  image/png  1216   [MOMENT]  graphic.png
+    --- stderr
+    ");
+    transcript!(soku.run("media list --account default --json"), @r#"
+    exit 0
+    --- stdout
+    [
+      {"account":"default","contentType":"image/png","created":"[MOMENT]","disposition":"inline","filename":"graphic.png","id":"[MEDIA]","sha256":"[DIGEST]","sizeBytes":1216,"sourceUrl":"http://127.0.0.1:[PORT]/graphic.png","url":"http://127.0.0.1:[PORT]/media/[MEDIA]/graphic.png"}
+    ]
+    --- stderr
+    "#);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use tokio::runtime::Runtime;
 
 use crate::soku::Soku;
 
-/// A running source. Its files: `/photo.jpg`, `/graphic.png`, `/page` (no media), and `/slow.mp4`, which never ends.
+/// A running source. Its files: `/photo.jpg`, `/graphic.png`, `/again.png`, `/page` (no media), and `/slow.mp4`, which
+/// never ends.
 pub(crate) struct Source {
     runtime: Runtime,
     origin: Origin,
@@ -20,6 +21,7 @@ impl Source {
         let origin = runtime.block_on(Origin::start());
         origin.serve("/photo.jpg?signature=hunter2", Answer::ok("image/jpeg", samples::JPEG.bytes));
         origin.serve("/graphic.png", Answer::ok("image/png", samples::PNG.bytes));
+        origin.serve("/again.png", Answer::ok("image/png", samples::PNG.bytes));
         origin.serve("/page", Answer::ok("text/html", "<!doctype html><title>Share</title>"));
         origin.handle("/slow.mp4", |_, mut stream| async move {
             let head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 100000000\r\n\r\n";
