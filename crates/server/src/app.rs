@@ -17,10 +17,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::http::connection::{self, ConnectionSettings};
+use crate::http::door::Door;
 use crate::ingest::{self, Ingest};
 use crate::library::{Library, LibrarySettings};
 use crate::media::Media;
-use crate::store::{DataDir, Room, Store};
+use crate::store::{DataDir, ObjectKey, Room, Store};
 use crate::telemetry::Causes;
 
 pub use parts::StartError;
@@ -117,11 +118,11 @@ pub fn open_library(config: &Config, db: Db) -> Result<Library, StartError> {
 /// Serves `app` on `listener` until `stop` is cancelled, then in order: no new connection, no new download; what runs is
 /// finished or, after the grace period, interrupted; the windows are saved and the database is closed.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {
-    let router = crate::http::routes(Arc::clone(&app));
+    let routes = crate::http::routes(Arc::clone(&app));
+    let door = Door::new(routes, app.clock.clone(), app.http.trusted_proxies.clone());
     let grace = app.http.stop_grace;
     let settings = app.http.connection;
-    let connections =
-        connection::serve(listener, router, app.clock.clone(), settings, stop.clone(), grace + LAST_ANSWERS);
+    let connections = connection::serve(listener, door, settings, stop.clone(), grace + LAST_ANSWERS);
     let downloads = async {
         stop.cancelled().await;
         app.stopping.store(true, Ordering::Relaxed);
@@ -135,8 +136,7 @@ impl App {
     /// The public URL of a media entry.
     #[must_use]
     pub fn hosted_url(&self, media: &Media) -> String {
-        let name = soku_media::encode_segment(&media.filename);
-        format!("{}/media/{}/{name}", self.http.public_base, media.id)
+        format!("{}/{}", self.http.public_base, ObjectKey::of(media).url_path())
     }
 
     /// Whether the server is on its way out.

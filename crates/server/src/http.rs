@@ -21,6 +21,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use http::Request;
+use soku_api::ErrorCode;
 
 use crate::admission::Endpoint;
 use crate::app::App;
@@ -34,8 +35,6 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/posts", post(posts).fallback(only_post))
         .route("/v1/templates", post(templates).fallback(only_post))
         .route("/v1/media/render-og", post(templates).fallback(only_post))
-        .route("/v1", any(nothing_in_v1))
-        .route("/v1/{*rest}", any(nothing_in_v1))
         .route("/media", any(delivery::deliver))
         .route("/media/", any(delivery::deliver))
         .route("/media/{*path}", any(delivery::deliver))
@@ -43,6 +42,8 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(openapi::document))
         .route("/robots.txt", get(health::robots))
+        .fallback(nothing)
+        .method_not_allowed_fallback(no_such_method)
         .with_state(app)
 }
 
@@ -75,11 +76,21 @@ async fn only_post(
     Err(Refusal::method_not_allowed("POST"))
 }
 
-async fn nothing_in_v1(
+/// Whatever is not here needs no key and is charged to whatever tier applies; so is a wrong method.
+async fn nothing(
     State(app): State<Arc<App>>,
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     caller::anyone(&app, &context, request.headers(), None).await?;
     Err(Refusal::not_found())
+}
+
+async fn no_such_method(
+    State(app): State<Arc<App>>,
+    Extension(context): Extension<Context>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    caller::anyone(&app, &context, request.headers(), None).await?;
+    Err(Refusal::new(ErrorCode::MethodNotAllowed, "This address does not take this method."))
 }

@@ -13,15 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, error, info, warn};
 
-use crate::admission::{
-    Admission, Endpoint, EnterRefused, Entry, IdempotencyKey, Joined, Outcome, PayloadHash, Ticket,
-};
+use crate::admission::{Admission, Endpoint, EnterRefused, Entry, IdempotencyKey, Outcome, PayloadHash, Ticket, Turn};
 use crate::clock::Clock;
-use crate::db::{Db, RecordError};
+use crate::db::{Db, DbError, RecordError};
 use crate::failure::Failure;
 use crate::id::{AccountId, MediaId};
 use crate::media::{Disposition, Media};
-use crate::store::{Kept, ObjectKey, ObjectMeta, Room, Spool, Store, StoreError};
+use crate::store::{Kept, ObjectKey, ObjectMeta, Room, Store, StoreError};
 use crate::telemetry::Causes;
 
 mod failed;
@@ -72,10 +70,14 @@ pub struct Ingest {
     interrupt: CancellationToken,
 }
 
-/// What the admitting step leaves to the one who asked.
-enum Step {
-    Done(Imported),
-    Wait(Joined),
+/// A file that is kept but not yet recorded.
+struct Prepared {
+    media: Media,
+    kept: Kept,
+    key: ObjectKey,
+    /// Removed when this is dropped: then the row is committed, or the object is marked.
+    _fetched: Fetched,
+    _turn: Turn,
 }
 
 impl Ingest {
@@ -92,39 +94,19 @@ impl Ingest {
     /// # Errors
     /// See [`ImportError`].
     pub async fn import(&self, import: Import) -> Result<Imported, ImportError> {
-        let import = Arc::new(import);
-        let (parts, asked) = (Arc::clone(&self.parts), Arc::clone(&import));
-        let interrupt = self.interrupt.clone();
-        let first = self.on_a_task(async move {
-            match parts.enter(&asked).await? {
-                Entry::Begin(ticket) => parts.make(&asked, ticket, &interrupt).await.map(Step::Done),
-                Entry::AlreadyMade(media) => Ok(Step::Done(Imported { media, replayed: true })),
-                Entry::Join(joined) => Ok(Step::Wait(joined)),
-            }
-        });
-        let joined = match first.await? {
-            Step::Done(imported) => return Ok(imported),
-            Step::Wait(joined) => joined,
-        };
-        match joined.outcome().await.map_err(refused)? {
-            Outcome::Made(media) => Ok(Imported { media, replayed: true }),
-            Outcome::Failed(failure) => Err(ImportError::Failed(failure)),
-            Outcome::Begin(ticket) => {
-                let (parts, interrupt) = (Arc::clone(&self.parts), self.interrupt.clone());
-                self.on_a_task(async move { parts.make(&import, ticket, &interrupt).await }).await
-            }
-        }
-    }
-
-    /// Runs `job` to its end whatever becomes of the one who waits for it.
-    async fn on_a_task<T: Send + 'static>(
-        &self,
-        job: impl Future<Output = Result<T, ImportError>> + Send + 'static,
-    ) -> Result<T, ImportError> {
+        let (parts, interrupt) = (Arc::clone(&self.parts), self.interrupt.clone());
+        // On a task from the first claim on: whoever hangs up, at whatever moment, leaves no claim that nobody works on.
+        let job = async move { parts.import(&import, &interrupt).await };
         self.jobs.spawn(job.in_current_span()).await.unwrap_or_else(|panicked| {
             error!("An import panicked: {panicked}");
             Err(ImportError::Broken)
         })
+    }
+
+    /// How many requests are being worked on or waited for.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.jobs.len()
     }
 
     /// Refuses what is not begun, lets what runs go on for at most `grace`, then interrupts the rest.
@@ -140,6 +122,19 @@ impl Ingest {
 }
 
 impl Parts {
+    async fn import(&self, import: &Import, interrupt: &CancellationToken) -> Result<Imported, ImportError> {
+        let joined = match self.enter(import).await? {
+            Entry::Begin(ticket) => return self.make(import, ticket, interrupt).await,
+            Entry::AlreadyMade(media) => return Ok(Imported { media, replayed: true }),
+            Entry::Join(joined) => joined,
+        };
+        match joined.outcome().await.map_err(refused)? {
+            Outcome::Made(media) => Ok(Imported { media, replayed: true }),
+            Outcome::Failed(failure) => Err(ImportError::Failed(failure)),
+            Outcome::Begin(ticket) => self.make(import, ticket, interrupt).await,
+        }
+    }
+
     async fn enter(&self, import: &Import) -> Result<Entry, ImportError> {
         let payload = PayloadHash::of([("url", import.url.identity().as_bytes())]);
         let derived;
@@ -160,9 +155,14 @@ impl Parts {
         ticket: Ticket,
         interrupt: &CancellationToken,
     ) -> Result<Imported, ImportError> {
-        let outcome = tokio::select! {
-            outcome = self.run(import, &ticket) => outcome,
+        // What is kept is recorded, come what may: an interrupt between the two would answer 500 for a file that is there.
+        let prepared = tokio::select! {
+            prepared = self.prepare(import) => prepared,
             () = interrupt.cancelled() => Err(Reason::Interrupted.into()),
+        };
+        let outcome = match prepared {
+            Ok(prepared) => self.record(prepared, &ticket).await,
+            Err(failure) => Err(failure),
         };
         match outcome {
             Ok(media) => {
@@ -176,22 +176,16 @@ impl Parts {
         }
     }
 
-    async fn run(&self, import: &Import, ticket: &Ticket) -> Result<Media, Failure> {
-        let _turn = self.admission.turns.wait(&import.account).await?;
+    /// Takes a turn, fetches, and keeps the object.
+    async fn prepare(&self, import: &Import) -> Result<Prepared, Failure> {
+        let turn = self.admission.turns.wait(&import.account).await?;
         let id = MediaId::random();
         let fetched = self.fetch(&id, import).await?;
         let typed = exact_type(&fetched).await?;
         let media = self.describe(id, import, &fetched, &typed);
-        self.keep(&fetched, &media, ticket).await?;
-        info!(
-            media.id = %media.id,
-            account.id = %media.account_id,
-            size_bytes = media.size_bytes,
-            content_type = media.content_type,
-            source = media.source_url,
-            "Stored media `{}`", media.id
-        );
-        Ok(media)
+        let key = ObjectKey::of(&media);
+        let kept = self.keep(&fetched, &media, &key).await?;
+        Ok(Prepared { media, kept, key, _fetched: fetched, _turn: turn })
     }
 
     async fn fetch(&self, id: &MediaId, import: &Import) -> Result<Fetched, Failure> {
@@ -231,46 +225,68 @@ impl Parts {
 
     /// Object first, then the row: whatever ends this in between, the object is marked, and the sweep removes it unless
     /// the row came to be after all.
-    async fn keep(&self, fetched: &Fetched, media: &Media, ticket: &Ticket) -> Result<(), Failure> {
-        let key = ObjectKey::of(media);
-        let spooled = &fetched.spooled;
-        let spool = Spool { path: spooled.path(), file: spooled.file(), size_bytes: spooled.size_bytes() };
-        let kept = match self.store.keep(spool, &key, &meta_of(media)).await {
-            Ok(kept) => kept,
-            Err(error) => {
-                let full = matches!(error, StoreError::Full { .. });
-                let reason = if full { Reason::StorageFull } else { Reason::StorageFailed };
-                error!(media.id = %media.id, "Could not keep media: {}", Causes(&error));
-                return Err(reason.into());
-            }
-        };
+    async fn keep(&self, fetched: &Fetched, media: &Media, key: &ObjectKey) -> Result<Kept, Failure> {
+        self.store.keep(&fetched.spooled, key, &ObjectMeta::of(media)).await.map_err(|error| {
+            let full = matches!(error, StoreError::Full { .. });
+            error!(media.id = %media.id, "Could not keep media: {}", Causes(&error));
+            Failure::from(if full { Reason::StorageFull } else { Reason::StorageFailed })
+        })
+    }
+
+    /// Writes the row and ends the claim in one transaction, and settles what becomes of the object.
+    async fn record(&self, prepared: Prepared, ticket: &Ticket) -> Result<Media, Failure> {
+        let Prepared { media, kept, key, _fetched, _turn } = prepared;
         let until = ticket.remembered_until(self.clock.now());
-        match self.db.record(media, ticket.claim(), ticket.fence(), until).await {
-            Ok(()) => {
-                kept.recorded();
-                Ok(())
-            }
+        match self.db.record(&media, ticket.claim(), ticket.fence(), until).await {
+            Ok(()) => kept.recorded(),
             Err(RecordError::FenceLost) => {
                 warn!(media.id = %media.id, "Another process took the claim over; this download is dropped");
                 self.discard(kept, &key).await;
-                Err(Reason::Interrupted.into())
+                return Err(Reason::Interrupted.into());
             }
             Err(RecordError::Db(cause)) => {
                 error!(media.id = %media.id, "Could not record media: {}", Causes(&cause));
-                match self.db.find_media(&media.id).await {
-                    // The commit went through; only its answer was lost.
-                    Ok(Some(_)) => {
-                        kept.recorded();
-                        Ok(())
-                    }
-                    Ok(None) => {
-                        self.discard(kept, &key).await;
-                        Err(Reason::StorageFailed.into())
-                    }
-                    // Nobody knows: the mark that `kept` leaves lets the sweep decide.
-                    Err(_) => Err(Reason::StorageFailed.into()),
-                }
+                let full = matches!(cause, DbError::Full { .. });
+                let failure = Failure::from(if full { Reason::StorageFull } else { Reason::StorageFailed });
+                self.settle(kept, &key, &media.id, ticket, failure).await?;
             }
+        }
+        info!(
+            media.id = %media.id,
+            account.id = %media.account_id,
+            size_bytes = media.size_bytes,
+            content_type = media.content_type,
+            source = media.source_url,
+            "Stored media `{}`", media.id
+        );
+        Ok(media)
+    }
+
+    /// Finds out whether a row whose commit was not confirmed is there. The claim ends first: that waits for a commit
+    /// under way, or makes it lose its fence, so that afterwards the row's absence is final.
+    async fn settle(
+        &self,
+        kept: Kept,
+        key: &ObjectKey,
+        id: &MediaId,
+        ticket: &Ticket,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        let until = self.clock.now();
+        if self.db.fail(ticket.claim(), ticket.fence(), &failure, until).await.is_err() {
+            // Nobody knows: the mark that `kept` leaves lets a sweep decide when the database is back.
+            return Err(failure);
+        }
+        match self.db.find_media(id).await {
+            Ok(Some(_)) => {
+                kept.recorded();
+                Ok(())
+            }
+            Ok(None) => {
+                self.discard(kept, key).await;
+                Err(failure)
+            }
+            Err(_) => Err(failure),
         }
     }
 
@@ -290,16 +306,9 @@ fn refused(error: EnterRefused) -> ImportError {
         EnterRefused::ShuttingDown => ImportError::Failed(Reason::ShuttingDown.into()),
         EnterRefused::Db(cause) => {
             error!("Could not claim an idempotency key: {}", Causes(&cause));
-            ImportError::Failed(Reason::NotReady.into())
+            let full = matches!(cause, DbError::Full { .. });
+            ImportError::Failed(if full { Reason::StorageFull } else { Reason::NotReady }.into())
         }
-    }
-}
-
-/// The headers that a bucket keeps with the object.
-fn meta_of(media: &Media) -> ObjectMeta {
-    ObjectMeta {
-        content_type: media.content_type.clone(),
-        content_disposition: soku_media::content_disposition(media.disposition.as_str(), &media.filename),
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use self::flights::{Boarding, Flights, Seat, Stage};
 pub use self::joined::{Joined, Outcome};
@@ -169,7 +170,7 @@ impl Imports {
     /// Claims on a task of its own, so that a caller that stops waiting in the middle leaves no claim that nobody holds.
     async fn claim_apart(&self, seat: Seat, wish: Wish) -> Result<Entry, EnterRefused> {
         let imports = self.clone();
-        match tokio::spawn(async move { imports.claim(seat, wish).await }).await {
+        match tokio::spawn(async move { imports.claim(seat, wish).await }.in_current_span()).await {
             Ok(answer) => answer,
             Err(_runtime_is_ending) => Err(EnterRefused::ShuttingDown),
         }
@@ -234,15 +235,18 @@ impl Imports {
     async fn take_over(&self, wish: &Wish, seen_fence: i64, seen_beat: i64) -> Result<Option<Ticket>, DbError> {
         let Boarding::First(seat) = self.shared.flights.board(&wish.claim, wish.payload) else { return Ok(None) };
         let (imports, wish) = (self.clone(), wish.clone());
-        let taking = tokio::spawn(async move {
-            let shared = &imports.shared;
-            let asked = Instant::now();
-            let fence = shared.db.take_over(&wish.claim, seen_fence, seen_beat, &shared.owner).await?;
-            Ok(fence.map(|fence| {
-                seat.run();
-                Ticket::new(imports.clone(), wish, fence, seat, asked)
-            }))
-        });
+        let taking = tokio::spawn(
+            async move {
+                let shared = &imports.shared;
+                let asked = Instant::now();
+                let fence = shared.db.take_over(&wish.claim, seen_fence, seen_beat, &shared.owner).await?;
+                Ok(fence.map(|fence| {
+                    seat.run();
+                    Ticket::new(imports.clone(), wish, fence, seat, asked)
+                }))
+            }
+            .in_current_span(),
+        );
         taking.await.unwrap_or(Ok(None))
     }
 

@@ -88,7 +88,7 @@ async fn import(
     bars: Option<&MultiProgress>,
 ) -> Result<MediaCreated, Refusal> {
     let source = SourceUrl::parse(url).map_err(|refused| {
-        Refusal::url(match refused {
+        Refusal::because(match refused {
             UrlRefused::Invalid => Reason::InvalidUrl,
             UrlRefused::Credentials => Reason::CredentialsInUrl,
         })

@@ -1,13 +1,11 @@
 //! Who asks: the API key, the account behind it, and the limits both must keep.
 
-use std::net::IpAddr;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 use soku_api::Reason;
 use tracing::error;
 
 use crate::account::Account;
-use crate::admission::{Endpoint, Judged, Subject, client_address};
+use crate::admission::{Endpoint, Judged, Subject};
 use crate::app::App;
 use crate::db::Caller;
 use crate::http::door::Context;
@@ -40,7 +38,7 @@ pub(crate) async fn uploader(
 ) -> Result<Uploader, Refusal> {
     match key(app, headers).await? {
         Key::Refused(message) => {
-            charge(app, context, Subject::Address(address(app, context, headers)), None)?;
+            charge(app, context, Subject::Address(context.client), None)?;
             Err(Refusal::unauthorized(message))
         }
         Key::Valid(account) => {
@@ -65,7 +63,7 @@ pub(crate) async fn anyone(
     endpoint: Option<Endpoint>,
 ) -> Result<(), Refusal> {
     match key(app, headers).await? {
-        Key::Refused(_) => charge(app, context, Subject::Address(address(app, context, headers)), None),
+        Key::Refused(_) => charge(app, context, Subject::Address(context.client), None),
         Key::Valid(account) => {
             let tier = account.tier(app.clock.now());
             charge(app, context, Subject::Account(&account.id, tier), endpoint)
@@ -91,10 +89,6 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<Key, Refusal> {
             Err(Refusal::because(Reason::NotReady))
         }
     }
-}
-
-fn address(app: &App, context: &Context, headers: &HeaderMap) -> IpAddr {
-    client_address(context.peer.ip(), headers, &app.http.trusted_proxies)
 }
 
 fn charge(app: &App, context: &Context, subject: Subject<'_>, endpoint: Option<Endpoint>) -> Result<(), Refusal> {

@@ -1,12 +1,12 @@
 //! The accept loop: one task a connection, each with its patience, all of them ended in order.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,8 +19,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::clock::Clock;
-use crate::http::door;
+use crate::http::door::Door;
 
 /// How the server treats its connections.
 #[derive(Clone, Copy, Debug)]
@@ -35,17 +34,16 @@ pub struct ConnectionSettings {
     pub max_connections: usize,
 }
 
-/// Serves `router` on `listener` until `stop` is cancelled; then no connection is accepted, idle ones are closed, and
+/// Serves what is behind `door` on `listener` until `stop` is cancelled; then no connection is accepted, idle ones are closed, and
 /// those with a request under way get at most `grace` to finish it.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
-    clock: Clock,
+    door: Door,
     settings: ConnectionSettings,
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let graceful = GracefulShutdown::new();
+    let (door, graceful) = (Arc::new(door), GracefulShutdown::new());
     let places = Arc::new(Semaphore::new(settings.max_connections));
     loop {
         let place = tokio::select! {
@@ -67,11 +65,10 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             debug!("Could not set TCP_NODELAY: {error}");
         }
-        let router = router.clone();
-        let clock = clock.clone();
+        let door = Arc::clone(&door);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let (router, clock) = (router.clone(), clock.clone());
-            async move { Ok::<_, std::convert::Infallible>(door::pass(router, clock, peer, request.map(Body::new)).await) }
+            let door = Arc::clone(&door);
+            async move { Ok::<_, Infallible>(door.pass(peer.ip(), request.map(Body::new)).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

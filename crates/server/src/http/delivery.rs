@@ -34,7 +34,7 @@ use crate::telemetry::Causes;
 use face::Face;
 use sending::{Line, Part, Sending};
 
-const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+pub(super) const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const METHODS: &str = "GET, HEAD";
 
 /// Answers a request for a file.
@@ -79,7 +79,7 @@ fn refuse(refusal: Refusal) -> Response {
 }
 
 /// What every answer under `/media` carries.
-fn guard(headers: &mut HeaderMap) {
+pub(super) fn guard(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -127,7 +127,7 @@ async fn answer(library: &Library, context: Context, request: &Parts, started: I
     let parts = open(library, &context, &media, layout.pieces).await?;
     let line = Line {
         request_id: context.request_id,
-        client: context.peer.ip(),
+        client: context.client,
         user_agent: request.headers.get(USER_AGENT).cloned(),
         media,
         method: method.clone(),

@@ -1,6 +1,6 @@
 //! The door: every request gets an id here, every answer its headers, every error its envelope, and the log one line.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -11,13 +11,14 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Version};
+use ipnet::IpNet;
 use tower::ServiceExt as _;
-use tracing::{error, info};
+use tracing::{Instrument as _, error, info};
 
-use crate::admission::Judged;
+use crate::admission::{Judged, client_address};
 use crate::clock::Clock;
-use crate::http::caller;
 use crate::http::error::Refusal;
+use crate::http::{caller, delivery};
 use crate::id::RequestId;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,8 +27,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub struct Context {
     pub request_id: RequestId,
-    /// The socket's other end; a proxy's, where there is one.
-    pub peer: SocketAddr,
+    /// Where the request comes from, as far as it can be believed (rule K2).
+    pub client: IpAddr,
     /// The verdict of the rate limits, once it is spoken: its headers go out with whatever the answer is.
     pub(crate) judged: Arc<OnceLock<Judged>>,
 }
@@ -36,25 +37,43 @@ pub struct Context {
 #[derive(Clone, Copy, Debug)]
 pub struct LogsItself;
 
-/// Takes one request through `router` and makes the answer complete. Never fails.
-pub async fn pass(router: Router, clock: Clock, peer: SocketAddr, mut request: Request<Body>) -> Response {
-    let started = Instant::now();
-    let context = Context { request_id: RequestId::random(), peer, judged: Arc::default() };
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    request.extensions_mut().insert(context.clone());
+/// The door of one server.
+pub struct Door {
+    router: Router,
+    clock: Clock,
+    trusted_proxies: Vec<IpNet>,
+}
 
-    let answer = if lacks_host(&request) {
-        Refusal::bad_request("The 'Host' header is missing.").render(&context.request_id, clock.now())
-    } else {
-        route(router, &clock, &context, request).await
-    };
-
-    let response = complete(answer, &context);
-    if response.extensions().get::<LogsItself>().is_none() {
-        log(&context, &method, &path, &response, started);
+impl Door {
+    /// A door in front of `router`; forwarded addresses are believed from `trusted_proxies` alone.
+    #[must_use]
+    pub fn new(router: Router, clock: Clock, trusted_proxies: Vec<IpNet>) -> Door {
+        Door { router, clock, trusted_proxies }
     }
-    response
+
+    /// Takes one request through the routes and makes the answer complete. Never fails.
+    pub async fn pass(&self, peer: IpAddr, mut request: Request<Body>) -> Response {
+        let started = Instant::now();
+        let client = client_address(peer, request.headers(), &self.trusted_proxies);
+        let context = Context { request_id: RequestId::random(), client, judged: Arc::default() };
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        request.extensions_mut().insert(context.clone());
+
+        let answer = if lacks_host(&request) {
+            Refusal::bad_request("The 'Host' header is missing.").render(&context.request_id, self.clock.now())
+        } else {
+            // At the highest level, so that no choice of what is logged takes the id from the lines that are.
+            let span = tracing::error_span!("request", request.id = %context.request_id);
+            route(self.router.clone(), &self.clock, &context, request).instrument(span).await
+        };
+
+        let response = complete(answer, &context, &path);
+        if response.extensions().get::<LogsItself>().is_none() {
+            log(&context, &method, &path, &response, started);
+        }
+        response
+    }
 }
 
 /// HTTP/1.1 requires `Host` (RFC 9112 §3.2); the HTTP library lets a request without one through.
@@ -102,7 +121,7 @@ fn keep_headers(from: &Response, to: &mut Response) {
 }
 
 /// Sets what every answer carries.
-fn complete(mut response: Response, context: &Context) -> Response {
+fn complete(mut response: Response, context: &Context, path: &str) -> Response {
     if let Some(judged) = context.judged.get() {
         caller::set_limit_headers(response.headers_mut(), judged);
     }
@@ -111,6 +130,9 @@ fn complete(mut response: Response, context: &Context) -> Response {
         headers.insert(X_REQUEST_ID, value);
     }
     headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    if path.starts_with("/media") && !headers.contains_key(delivery::CROSS_ORIGIN_RESOURCE_POLICY) {
+        delivery::guard(headers);
+    }
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; sandbox"));
     response
 }
@@ -120,7 +142,7 @@ fn log(context: &Context, method: &Method, path: &str, response: &Response, star
     let reason = response.extensions().get::<soku_api::Reason>().map_or("", |reason| reason.as_str());
     info!(
         request.id = %context.request_id,
-        client.address = %context.peer.ip(),
+        client.address = %context.client,
         status,
         reason,
         duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),

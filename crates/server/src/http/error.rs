@@ -43,13 +43,6 @@ impl Refusal {
         Refusal::from(&Failure::from(reason))
     }
 
-    /// A refusal of the `url` field.
-    #[must_use]
-    pub fn url(reason: Reason) -> Refusal {
-        let details = ErrorDetails { field: Some("url".to_owned()), reason: Some(reason), ..ErrorDetails::default() };
-        Refusal { details: Some(Box::new(details)), ..Refusal::because(reason) }
-    }
-
     /// 401 with one of the three messages of the contract.
     #[must_use]
     pub fn unauthorized(message: &'static str) -> Refusal {
@@ -214,7 +207,7 @@ impl From<&Failure> for Refusal {
     fn from(failure: &Failure) -> Refusal {
         let reason = failure.reason;
         let details = ErrorDetails {
-            field: None,
+            field: field_of(reason).map(str::to_owned),
             reason: Some(reason),
             detected_type: failure.detected_type.clone(),
             limit_bytes: failure.limit_bytes,
@@ -231,6 +224,16 @@ impl From<&Failure> for Refusal {
             return refusal.with(RETRY_AFTER, HeaderValue::from(RETRY_WHEN_UNAVAILABLE));
         }
         refusal
+    }
+}
+
+/// The part of the request that a refused request must change.
+fn field_of(reason: Reason) -> Option<&'static str> {
+    match (reason, reason.code()) {
+        (Reason::InvalidIdempotencyKey, _) => Some("Idempotency-Key"),
+        (Reason::InvalidJson, _) => Some("body"),
+        (_, ErrorCode::ValidationError) => Some("url"),
+        _ => None,
     }
 }
 
@@ -280,7 +283,7 @@ mod tests {
             assert_eq!(refusal.headers.iter().any(|(name, _)| name == RETRY_AFTER), unavailable);
         }
         for reason in [Reason::InvalidUrl, Reason::MissingField, Reason::InvalidType] {
-            assert_eq!(Refusal::url(reason).message, INVALID_URL_MESSAGE);
+            assert_eq!(Refusal::because(reason).message, INVALID_URL_MESSAGE);
         }
     }
 

@@ -9,7 +9,6 @@ use axum::response::Response;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use soku_api::MediaCreated;
-use tracing::Instrument as _;
 
 use crate::admission::{Endpoint, IdempotencyKey};
 use crate::app::App;
@@ -57,8 +56,7 @@ pub(crate) async fn create(
     let key = idempotency_key(&parts.headers)?;
 
     let import = Import { account: uploader.account.id, url, key, progress: None };
-    let span = tracing::info_span!("import", request.id = %context.request_id);
-    let imported = app.ingest.import(import).instrument(span).await.map_err(refusal)?;
+    let imported = app.ingest.import(import).await.map_err(refusal)?;
     Ok(created(&app, &imported))
 }
 

@@ -101,9 +101,11 @@ fn refusals_of(path: &str) -> Vec<Refusal> {
         ],
         "/media/{id}/{filename}" => vec![
             Refusal::not_found(),
+            Refusal::method_not_allowed("GET, HEAD"),
             Refusal::precondition_failed(),
             Refusal::range_not_satisfiable(1_048_576),
-            Refusal::internal(),
+            Refusal::because(Reason::StorageFailed),
+            Refusal::because(Reason::NotReady),
         ],
         "/readyz" => vec![Refusal::because(Reason::NotReady), Refusal::because(Reason::ShuttingDown)],
         _ => Vec::new(),
@@ -114,10 +116,6 @@ fn refusals_of(path: &str) -> Vec<Refusal> {
 
 /// A refusal for `reason` with the facts that come beside it.
 fn example_of(reason: Reason) -> Refusal {
-    match reason {
-        Reason::InvalidUrl | Reason::MissingField | Reason::InvalidType => return Refusal::url(reason),
-        _ => {}
-    }
     let mut failure = Failure::from(reason);
     match reason {
         Reason::NotMedia => failure.detected_type = Some("text/html".to_owned()),
@@ -180,6 +178,18 @@ impl Modify for Headers {
                             add(name, kind.clone(), description);
                         }
                     }
+                    if path.starts_with("/media") {
+                        let always = &FILE_HEADERS[..if status.starts_with('2') { FILE_HEADERS.len() } else { 4 }];
+                        for (name, description) in always {
+                            add(name, Type::String, description);
+                        }
+                        if status == "206" || status == "416" {
+                            add("Content-Range", Type::String, "The range that is sent, or the length of the file");
+                        }
+                        if status == "405" {
+                            add("Allow", Type::String, "The methods that there are");
+                        }
+                    }
                     if status == "429" || status == "503" {
                         add("Retry-After", Type::Integer, "Whole seconds after which to send the request again");
                     }
@@ -204,6 +214,20 @@ const LIMIT_HEADERS: [(&str, Type, &str); 6] = [
     ("X-RateLimit-Tier", Type::String, "`default`, `authenticated`, `premium` or `admin`"),
     ("RateLimit", Type::String, "The same by draft-ietf-httpapi-ratelimit-headers-10"),
     ("RateLimit-Policy", Type::String, "The policies by draft-ietf-httpapi-ratelimit-headers-10"),
+];
+
+/// What every answer under `/media` carries (the first four), and what those with a file carry.
+const FILE_HEADERS: [(&str, &str); 10] = [
+    ("Cache-Control", "For ever, or `no-store` for errors"),
+    ("Content-Security-Policy", "Lets a browser show the file and run nothing"),
+    ("Cross-Origin-Resource-Policy", "`cross-origin`"),
+    ("Access-Control-Allow-Origin", "`*`"),
+    ("Content-Length", "Always known"),
+    ("Content-Disposition", "`inline`, or `attachment` for what a browser must not show, with the file name"),
+    ("ETag", "Strong: the digest of the content"),
+    ("Last-Modified", "When the file was stored"),
+    ("Accept-Ranges", "`bytes`"),
+    ("X-Content-Type-Options", "`nosniff`"),
 ];
 
 fn operations(item: &mut utoipa::openapi::PathItem) -> impl Iterator<Item = &mut Operation> {

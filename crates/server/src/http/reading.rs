@@ -1,5 +1,6 @@
 //! From the bytes of a request to what they mean: after this nobody validates again.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 use soku_api::Reason;
 use soku_fetch::{SourceUrl, UrlRefused};
 
@@ -57,19 +58,21 @@ pub(crate) async fn body(
 /// # Errors
 /// 400 with `invalid_json`, `missing_field`, `invalid_type`, `invalid_url` or `credentials_in_url`.
 pub(crate) fn source_url(body: &[u8]) -> Result<SourceUrl, Refusal> {
-    let Object(fields) = serde_json::from_slice(body).map_err(|_| Refusal::because(Reason::InvalidJson))?;
-    match fields.get("url") {
-        None => Err(Refusal::url(Reason::MissingField)),
-        Some(Value::String(text)) => SourceUrl::parse(text).map_err(|refused| match refused {
-            UrlRefused::Invalid => Refusal::url(Reason::InvalidUrl),
-            UrlRefused::Credentials => Refusal::url(Reason::CredentialsInUrl),
+    let Object { url } = serde_json::from_slice(body).map_err(|_| Refusal::because(Reason::InvalidJson))?;
+    match url {
+        None => Err(Refusal::because(Reason::MissingField)),
+        Some(Value::String(text)) => SourceUrl::parse(&text).map_err(|refused| match refused {
+            UrlRefused::Invalid => Refusal::because(Reason::InvalidUrl),
+            UrlRefused::Credentials => Refusal::because(Reason::CredentialsInUrl),
         }),
-        Some(_) => Err(Refusal::url(Reason::InvalidType)),
+        Some(_) => Err(Refusal::because(Reason::InvalidType)),
     }
 }
 
 /// A JSON object in which no field stands twice: parsers disagree on which one counts (RFC 8259 §4).
-struct Object(Map<String, Value>);
+struct Object {
+    url: Option<Value>,
+}
 
 impl<'de> serde::Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -83,13 +86,18 @@ impl<'de> serde::Deserialize<'de> for Object {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Object, A::Error> {
-                let mut fields = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if fields.insert(name, value).is_some() {
+                let (mut names, mut url) = (HashSet::new(), None);
+                while let Some(name) = access.next_key::<String>()? {
+                    if name == "url" {
+                        url = Some(access.next_value()?);
+                    } else {
+                        access.next_value::<IgnoredAny>()?;
+                    }
+                    if !names.insert(name) {
                         return Err(A::Error::custom("a field stands twice"));
                     }
                 }
-                Ok(Object(fields))
+                Ok(Object { url })
             }
         }
 
@@ -108,6 +116,7 @@ mod tests {
     #[test]
     fn only_an_object_with_one_url_string_is_taken() {
         assert!(source_url(br#"{"url": "https://example.com/a.mp4", "later": [1, {"x": null}]}"#).is_ok());
+        assert!(source_url(br#"{"url": "https://example.com/a.mp4", "later": [1e999, "\ud800"]}"#).is_ok());
         for body in [
             &b""[..],
             b"null",

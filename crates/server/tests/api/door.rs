@@ -38,11 +38,39 @@ async fn an_unknown_route_and_a_wrong_method_get_the_envelope() {
     assert_eq!(wrong.header("allow"), "POST");
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
         app.send(app.request(method, "/v1/media")).await.refused(405, "method_not_allowed", "");
-        app.send(app.request(method, "/healthz")).await.refused(405, "method_not_allowed", "");
+        let health = app.send(app.request(method, "/healthz")).await;
+        health.refused(405, "method_not_allowed", "");
+        assert_eq!(health.header("allow"), "GET,HEAD");
         let file = app.send(app.request(method, "/media/0123456789abcdef0123456789abcdef/a.png")).await;
         file.refused(405, "method_not_allowed", "");
         assert_eq!(file.header("allow"), "GET, HEAD");
     }
+}
+
+#[tokio::test]
+async fn what_is_not_here_is_charged_and_told_its_limits() {
+    let app = TestApp::start().await;
+
+    for path in ["/v1/", "/v1/nothing", "/nothing", "//v1/media"] {
+        assert_eq!(app.get(path).await.header("x-ratelimit-tier"), "default", "{path}");
+    }
+    let mut passed = 4;
+    while app.send(app.request("POST", "/healthz")).await.status == 405 {
+        passed += 1;
+    }
+    assert_eq!(passed, 35);
+    app.get("/nothing").await.refused(429, "rate_limit_exceeded", "");
+    assert_eq!(app.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_media_request_without_a_host_is_guarded_too() {
+    let app = TestApp::start().await;
+
+    let answer = parse(&app.raw(b"GET /media/x/y HTTP/1.1\r\nConnection: close\r\n\r\n").await);
+
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin");
 }
 
 #[tokio::test]

@@ -146,9 +146,9 @@ async fn waiters_get_the_failure_of_the_one_they_waited_for() {
     let first = ask();
     asked.notified().await;
     let waiter = ask();
-    // The waiter has joined when its request is counted; its answer then can only be the first one's.
-    app.origin.until(|seen| seen.requests == 1).await;
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    // Its tier's counter shows the waiter's request; from there to its place behind the first is one claim away, which
+    // this second of the same kind, refused for its payload, has behind it too.
+    while app.import_as(&key, &app.origin.url("/other.png"), "k").await.status != 422 {}
     go.notify_one();
 
     first.await.expect("no panic").refused(400, "validation_error", "not_media");
@@ -240,4 +240,45 @@ async fn a_malformed_key_is_refused() {
     let doubled = app.import_request(&key, &url).header("Idempotency-Key", "a").header("Idempotency-Key", "b");
     app.send(doubled).await.refused(400, "validation_error", "invalid_idempotency_key");
     assert_eq!(app.import_as(&key, &url, &"k".repeat(255)).await.status, 201);
+}
+
+/// Rule K4: whatever one account makes, under its own keys or derived ones, another never gets.
+#[tokio::test]
+async fn no_route_shows_another_accounts_row() {
+    let app = TestApp::with(&[("SOKU_RATE_LIMIT_ENABLED", "false")]).await;
+    let (first, one) = app.account(SubscriptionState::Active, None, Role::Member).await;
+    let (second, other) = app.account(SubscriptionState::Active, None, Role::Member).await;
+    app.origin.serve("/slow.png", png().after(std::time::Duration::from_millis(300)));
+    app.origin.serve("/a.png", png());
+    let app = Arc::new(app);
+
+    let derived = app.import_path(&one, "/a.png").await.url();
+    let own = app.import_as(&one, &app.origin.url("/a.png"), "k").await.url();
+    let theirs = [app.import_path(&other, "/a.png").await, app.import_as(&other, &app.origin.url("/a.png"), "k").await];
+    let in_flight: Vec<_> = [&one, &other]
+        .map(|key| {
+            let (app, key) = (Arc::clone(&app), key.clone());
+            tokio::spawn(async move { app.import_path(&key, "/slow.png").await })
+        })
+        .into();
+    // Both ask the source: neither joined the other.
+    app.origin.until(|seen| seen.requests == 6).await;
+
+    let mut urls = vec![derived, own];
+    for answer in theirs {
+        assert_eq!(answer.header("idempotent-replayed"), "");
+        urls.push(answer.url());
+    }
+    for answer in in_flight {
+        let answer = answer.await.expect("no panic");
+        assert_eq!(answer.header("idempotent-replayed"), "");
+        urls.push(answer.url());
+    }
+    let unique: std::collections::HashSet<_> = urls.iter().collect();
+    assert_eq!(unique.len(), 6, "{urls:?}");
+    for account in [&first.id, &second.id] {
+        let listed = app.app.library.list(Some(account), None, 100).await.expect("a list");
+        assert_eq!(listed.len(), 3);
+        assert!(listed.iter().all(|media| media.account_id == *account));
+    }
 }

@@ -16,3 +16,4 @@ mod limits;
 mod media;
 mod openapi;
 mod support;
+mod unavailable;

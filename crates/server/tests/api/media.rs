@@ -146,7 +146,8 @@ async fn what_can_never_succeed_is_a_400() {
         (app.origin.url("/ftp"), "redirect_refused"),
         (app.origin.url("/empty.png"), "not_media"),
     ] {
-        app.import(&key, &url).await.refused(400, "validation_error", reason);
+        let error = app.import(&key, &url).await.refused(400, "validation_error", reason);
+        assert_eq!(error["details"]["field"], "url");
     }
     let error = app.import(&key, &app.origin.url("/large.png")).await.refused(400, "validation_error", "too_large");
     assert_eq!(error["details"]["limitBytes"], 1000);

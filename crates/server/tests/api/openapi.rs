@@ -35,8 +35,7 @@ async fn the_document_shows_every_code_and_reason() {
         assert!(text.contains(&format!("\"reason\":\"{}\"", reason.as_str())), "{}", reason.as_str());
     }
     for code in ErrorCode::ALL {
-        let possible = code != ErrorCode::MethodNotAllowed;
-        assert_eq!(text.contains(&format!("\"code\":\"{}\"", code.as_str())), possible, "{}", code.as_str());
+        assert!(text.contains(&format!("\"code\":\"{}\"", code.as_str())), "{}", code.as_str());
     }
     let post = &document["paths"]["/v1/media"]["post"];
     assert!(post["responses"]["201"]["headers"]["Location"].is_object());

@@ -169,6 +169,11 @@ impl TestApp {
         files
     }
 
+    /// Tells the server to stop, as SIGTERM does.
+    pub(crate) fn begin_stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops the server as SIGTERM does, and gives back its data directory.
     pub(crate) async fn stop(mut self) -> TempDir {
         self.stop.cancel();

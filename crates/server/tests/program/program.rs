@@ -1,10 +1,12 @@
 //! A running `soku serve` on a data directory of its own, and a client of few words.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -61,6 +63,8 @@ impl Place {
             .env("SOKU_LOG_FORMAT", "json")
             .env("SOKU_FETCH_ALLOW_NETWORKS", "127.0.0.1/32")
             .envs(self.settings.iter().map(|(name, value)| (*name, value)))
+            // A group of its own, so that no tool's child outlives the test.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(File::options().create(true).append(true).open(self.folder.path().join("stdout")).expect("a file"))
             .stderr(stderr);
@@ -118,10 +122,6 @@ impl Program {
         })
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Everything that it logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("a log file")
@@ -151,19 +151,24 @@ impl Program {
 
     /// Ends it as a power cut would, as far as a process can tell.
     pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it runs");
+        self.kill_group();
         self.child.wait().expect("it ends");
     }
 
+    fn kill_group(&self) {
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+    }
+
+    /// Ends it in order, the tool that watches it too; gives the exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill starts");
+        kill_process_group(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
         self.child.wait().expect("it ends").code()
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        self.kill_group();
         let _ = self.child.wait();
     }
 }

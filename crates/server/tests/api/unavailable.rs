@@ -1,0 +1,128 @@
+//! What the server answers when it cannot: no database, no room, no place in the queue, a stop, a bug.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use soku_server::http::door::Door;
+use soku_testkit::{Answer as Source, samples};
+
+use crate::support::{Answer, NOON, TestApp};
+
+fn png() -> Source {
+    Source::ok("image/png", samples::PNG.bytes)
+}
+
+/// Asserts a 503 with its reason and a `Retry-After`.
+#[track_caller]
+fn assert_unavailable(answer: &Answer, reason: &str) {
+    answer.refused(503, "service_unavailable", reason);
+    assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0), "{answer:?}");
+}
+
+#[tokio::test]
+async fn without_a_database_nothing_is_begun() {
+    let app = TestApp::start().await;
+    let key = app.subscribed().await;
+    app.origin.serve("/a.png", png());
+    app.app.db.close().await;
+
+    assert_unavailable(&app.import_path(&key, "/a.png").await, "not_ready");
+    assert_unavailable(&app.get("/readyz").await, "not_ready");
+    assert_eq!(app.get("/healthz").await.status, 200);
+    assert!(app.origin.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_full_queue_sends_away_but_answers_replays_and_joins() {
+    let app = TestApp::with(&[
+        ("SOKU_DOWNLOADS_AT_ONCE", "1"),
+        ("SOKU_DOWNLOADS_WAITING", "0"),
+        ("SOKU_RATE_LIMIT_ENABLED", "false"),
+    ])
+    .await;
+    let key = app.subscribed().await;
+    app.origin.serve("/a.png", png());
+    app.origin.serve("/b.png", png());
+    let mut film = samples::MP4.bytes.to_vec();
+    film.resize(200_000, 0);
+    app.origin.serve("/slow.mp4", Source::ok("video/mp4", film).cut_after(100_000).then_stall());
+    let made = app.import_path(&key, "/a.png").await.url();
+    let app = Arc::new(app);
+    let ask = |path: &'static str| {
+        let (app, key) = (Arc::clone(&app), key.clone());
+        tokio::spawn(async move { app.import_path(&key, path).await })
+    };
+
+    let slow = ask("/slow.mp4");
+    app.origin.until(|seen| seen.requests == 2).await;
+    assert_unavailable(&app.import_path(&key, "/b.png").await, "queue_full");
+    assert_eq!(app.import_path(&key, "/a.png").await.url(), made, "a replay needs no turn");
+    let joined = ask("/slow.mp4");
+    while app.app.ingest.under_way() < 2 {
+        tokio::task::yield_now().await;
+    }
+
+    slow.abort();
+    joined.abort();
+    assert_eq!(app.origin.targets().iter().filter(|target| *target == "/b.png").count(), 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_turn_is_told_of_the_stop() {
+    let app = TestApp::with(&[("SOKU_DOWNLOADS_AT_ONCE", "1"), ("SOKU_HTTP_STOP_GRACE", "100ms")]).await;
+    let key = app.subscribed().await;
+    let mut film = samples::MP4.bytes.to_vec();
+    film.resize(200_000, 0);
+    app.origin.serve("/slow.mp4", Source::ok("video/mp4", film).cut_after(100_000).then_stall());
+    app.origin.serve("/b.png", png());
+    let app = Arc::new(app);
+    let ask = |path: &'static str| {
+        let (app, key) = (Arc::clone(&app), key.clone());
+        tokio::spawn(async move { app.import_path(&key, path).await })
+    };
+    let slow = ask("/slow.mp4");
+    app.origin.until(|seen| seen.requests == 1).await;
+    let waiting = ask("/b.png");
+    while app.app.admission.turns.load() != (1, 1) {
+        tokio::task::yield_now().await;
+    }
+
+    app.begin_stop();
+
+    assert_unavailable(&waiting.await.expect("no panic"), "shutting_down");
+    slow.await.expect("no panic").refused(500, "internal_error", "interrupted");
+}
+
+#[tokio::test]
+async fn a_disk_that_must_keep_more_free_than_it_has_is_full() {
+    let app = TestApp::with(&[("SOKU_STORAGE_MIN_FREE_BYTES", "900TiB")]).await;
+    let key = app.subscribed().await;
+    app.origin.serve("/a.png", png());
+
+    app.import_path(&key, "/a.png").await.refused(500, "internal_error", "storage_full");
+
+    assert!(app.origin.requests().is_empty(), "nothing was downloaded");
+    assert!(app.stored_files().is_empty());
+}
+
+#[tokio::test]
+async fn a_panic_is_an_envelope_like_any_other() {
+    async fn panics() {
+        panic!("the inner words stay inside");
+    }
+    let app = TestApp::start().await;
+    let door = Door::new(Router::new().route("/panics", get(panics)), app.clock.clone(), Vec::new());
+    let request = http::Request::get("/panics").header("Host", "x").body(Body::empty()).expect("a request");
+
+    let response = door.pass([127, 0, 0, 1].into(), request).await;
+
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, 10_000).await.expect("a body");
+    let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+    let error = answer.refused(500, "internal_error", "");
+    assert_eq!(answer.header("content-security-policy"), "default-src 'none'; sandbox");
+    assert_eq!(error["timestamp"], NOON.rfc3339());
+    assert!(!error.to_string().contains("inner words"));
+}
