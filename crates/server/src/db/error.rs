@@ -219,6 +219,6 @@ impl DbError {
 
 impl Cause {
     fn is_doubled(&self) -> bool {
-        self.0.as_database_error().is_some_and(|error| error.is_unique_violation())
+        self.0.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 }

@@ -96,7 +96,7 @@ const ATTEMPT: Duration = Duration::from_millis(10);
 pub(super) struct Patience(pub(super) Duration);
 
 impl Patience {
-    pub(super) fn from_now(self) -> Deadline {
+    pub(super) fn deadline(self) -> Deadline {
         Deadline(Instant::now() + self.0)
     }
 }
@@ -120,7 +120,7 @@ pub(super) async fn connect(
     options: &SqliteConnectOptions,
     patience: Patience,
 ) -> Result<SqliteConnection, sqlx::Error> {
-    let deadline = patience.from_now();
+    let deadline = patience.deadline();
     loop {
         let attempt = options.connect().await;
         if !deadline.allows_another(&attempt).await {
@@ -134,7 +134,7 @@ async fn migrate(connection: &mut SqliteConnection, patience: Patience, place: &
     if schema::is_current(connection).await {
         return Ok(());
     }
-    let deadline = patience.from_now();
+    let deadline = patience.deadline();
     loop {
         let attempt = migrate_alone(connection, place).await;
         if !deadline.allows_another(&attempt).await {

@@ -246,7 +246,7 @@ async fn begin(
         Durability::Crash => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
         Durability::PowerCut => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
     };
-    let deadline = patience.from_now();
+    let deadline = patience.deadline();
     loop {
         let attempt = run_raw(connection, sql).await;
         if !deadline.allows_another(&attempt).await {
