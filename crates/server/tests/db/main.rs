@@ -11,5 +11,6 @@ mod media;
 mod opening;
 mod outages;
 mod processes;
+mod races;
 mod secrets;
 mod windows;
