@@ -29,11 +29,7 @@ impl Postgres {
         let options = PgConnectOptions::from_str(place.secret.as_str())
             .map_err(opening)?
             .application_name("soku")
-            .options([
-                ("statement_timeout", limit_ms),
-                ("lock_timeout", limit_ms),
-                ("idle_in_transaction_session_timeout", limit_ms),
-            ])
+            .options([("statement_timeout", limit_ms), ("idle_in_transaction_session_timeout", limit_ms)])
             .disable_statement_logging();
 
         // A connection of its own: a failed migration leaves its advisory lock to the end of the session.
