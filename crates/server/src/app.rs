@@ -3,10 +3,11 @@
 mod parts;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,12 +17,12 @@ use crate::admission::{Admission, Upkeep};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
+use crate::http::api::Api;
 use crate::http::connection::{self, ConnectionSettings};
 use crate::http::door::Door;
 use crate::ingest::{self, Ingest};
 use crate::library::{Library, LibrarySettings};
-use crate::media::Media;
-use crate::store::{DataDir, ObjectKey, Room, Store};
+use crate::store::{DataDir, Room};
 use crate::telemetry::Causes;
 
 pub use parts::StartError;
@@ -32,26 +33,16 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How often what other processes left behind is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// Every part of a running server (or of one import on the command line).
+/// A running server (or one import on the command line): the rooms, and what keeps them up.
 pub struct App {
-    pub clock: Clock,
-    pub db: Db,
-    pub store: Store,
-    pub library: Library,
-    pub admission: Arc<Admission>,
-    pub ingest: Ingest,
-    pub http: HttpSettings,
-    stopping: AtomicBool,
-    upkeep: std::sync::Mutex<Option<Running>>,
+    pub api: Arc<Api>,
+    outside: Outside,
+    upkeep: Mutex<Option<Running>>,
 }
 
-/// What the routes need to know beside the parts.
-pub struct HttpSettings {
-    /// The base of hosted URLs, without a slash at its end.
-    pub public_base: String,
-    pub trusted_proxies: Vec<ipnet::IpNet>,
-    pub max_body_bytes: usize,
-    pub request_timeout: Duration,
+/// How the server treats who connects.
+struct Outside {
+    trusted_proxies: Vec<IpNet>,
     connection: ConnectionSettings,
     stop_grace: Duration,
 }
@@ -89,17 +80,17 @@ pub async fn build(config: &Config, clock: Clock, listened: SocketAddr) -> Resul
         store: store.clone(),
         db: db.clone(),
     });
-    let app = Arc::new(App {
+    let api = Api {
         clock,
         db,
         store,
         library,
         admission,
         ingest,
-        http: parts::http(config, public_base),
+        settings: parts::api(config, public_base),
         stopping: AtomicBool::new(false),
-        upkeep: std::sync::Mutex::new(None),
-    });
+    };
+    let app = Arc::new(App { api: Arc::new(api), outside: parts::outside(config), upkeep: Mutex::new(None) });
     app.start_upkeep(upkeep);
     Ok(app)
 }
@@ -118,36 +109,24 @@ pub fn open_library(config: &Config, db: Db) -> Result<Library, StartError> {
 /// Serves `app` on `listener` until `stop` is cancelled, then in order: no new connection, no new download; what runs is
 /// finished or, after the grace period, interrupted; the windows are saved and the database is closed.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {
-    let routes = crate::http::routes(Arc::clone(&app));
-    let door = Door::new(routes, app.clock.clone(), app.http.trusted_proxies.clone());
-    let grace = app.http.stop_grace;
-    let settings = app.http.connection;
-    let connections = connection::serve(listener, door, settings, stop.clone(), grace + LAST_ANSWERS);
+    let (api, outside) = (&app.api, &app.outside);
+    let routes = crate::http::routes(Arc::clone(api));
+    let door = Door::new(routes, api.clock.clone(), outside.trusted_proxies.clone());
+    let grace = outside.stop_grace;
+    let connections = connection::serve(listener, door, outside.connection, stop.clone(), grace + LAST_ANSWERS);
     let downloads = async {
         stop.cancelled().await;
-        app.stopping.store(true, Ordering::Relaxed);
-        app.ingest.stop(grace).await;
+        api.stopping.store(true, Ordering::Relaxed);
+        api.ingest.stop(grace).await;
     };
     tokio::join!(connections, downloads);
     app.close().await;
 }
 
 impl App {
-    /// The public URL of a media entry.
-    #[must_use]
-    pub fn hosted_url(&self, media: &Media) -> String {
-        format!("{}/{}", self.http.public_base, ObjectKey::of(media).url_path())
-    }
-
-    /// Whether the server is on its way out.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
     /// Saves what is only in memory and closes the database. Nothing may be asked of the app after this.
     pub async fn close(&self) {
-        let running = self.upkeep.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let running = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { until, tasks }) = running {
             until.cancel();
             for task in tasks {
@@ -156,15 +135,15 @@ impl App {
                 }
             }
         }
-        self.db.close().await;
+        self.api.db.close().await;
     }
 
     fn start_upkeep(self: &Arc<Self>, upkeep: Upkeep) {
         let until = CancellationToken::new();
         let renewing = tokio::spawn(upkeep.run(until.clone()));
-        let sweeping = tokio::spawn(sweep_now_and_then(self.library.clone(), until.clone()));
+        let sweeping = tokio::spawn(sweep_now_and_then(self.api.library.clone(), until.clone()));
         let running = Running { until, tasks: vec![renewing, sweeping] };
-        *self.upkeep.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(running);
+        *self.upkeep.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The street: every route on one screen, and the door that every request passes.
 
+pub mod api;
 pub mod caller;
 pub mod conditions;
 pub mod connection;
@@ -24,12 +25,12 @@ use http::Request;
 use soku_api::ErrorCode;
 
 use crate::admission::Endpoint;
-use crate::app::App;
+use crate::http::api::Api;
 use crate::http::door::Context;
 use crate::http::error::Refusal;
 
 /// Every route of the server. What is not here is 404, and every error leaves through the door's envelope.
-pub fn routes(app: Arc<App>) -> Router {
+pub fn routes(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/media", post(media::create).fallback(only_post))
         .route("/v1/posts", post(posts).fallback(only_post))
@@ -44,53 +45,53 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/robots.txt", get(health::robots))
         .fallback(nothing)
         .method_not_allowed_fallback(no_such_method)
-        .with_state(app)
+        .with_state(api)
 }
 
 /// `POST /v1/posts`: not here yet, but limited and charged as it will be.
 async fn posts(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    caller::anyone(&app, &context, request.headers(), Some(Endpoint::Posts)).await?;
+    caller::anyone(&api, &context, request.headers(), Some(Endpoint::Posts)).await?;
     Err(Refusal::not_yet("Posts"))
 }
 
 /// `POST /v1/templates` and its alias: not here yet, but limited and charged as they will be, on one counter.
 async fn templates(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    caller::anyone(&app, &context, request.headers(), Some(Endpoint::Templates)).await?;
+    caller::anyone(&api, &context, request.headers(), Some(Endpoint::Templates)).await?;
     Err(Refusal::not_yet("Templates"))
 }
 
 async fn only_post(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    caller::anyone(&app, &context, request.headers(), None).await?;
+    caller::anyone(&api, &context, request.headers(), None).await?;
     Err(Refusal::method_not_allowed("POST"))
 }
 
 /// Whatever is not here needs no key and is charged to whatever tier applies; so is a wrong method.
 async fn nothing(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    caller::anyone(&app, &context, request.headers(), None).await?;
+    caller::anyone(&api, &context, request.headers(), None).await?;
     Err(Refusal::not_found())
 }
 
 async fn no_such_method(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    caller::anyone(&app, &context, request.headers(), None).await?;
+    caller::anyone(&api, &context, request.headers(), None).await?;
     Err(Refusal::new(ErrorCode::MethodNotAllowed, "This address does not take this method."))
 }

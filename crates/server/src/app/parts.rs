@@ -4,10 +4,11 @@ use std::num::NonZeroU32;
 
 use soku_fetch::{DialSettings, Dialer, DialerError, Fetcher, Limits, Policy, PolicyError};
 
-use super::HttpSettings;
+use super::Outside;
 use crate::admission::{AdmissionSettings, IdempotencySettings, LimitSettings, Rate, TurnSettings};
 use crate::config::{Config, S3Credentials};
 use crate::db::DbError;
+use crate::http::api::ApiSettings;
 use crate::http::connection::ConnectionSettings;
 use crate::library::LibraryError;
 use crate::store::{
@@ -130,13 +131,18 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-pub(super) fn http(config: &Config, public_base: String) -> HttpSettings {
-    let section = &config.http;
-    HttpSettings {
+pub(super) fn api(config: &Config, public_base: String) -> ApiSettings {
+    ApiSettings {
         public_base,
+        max_body_bytes: usize::try_from(config.http.max_body).unwrap_or(usize::MAX),
+        request_timeout: config.http.request_timeout,
+    }
+}
+
+pub(super) fn outside(config: &Config) -> Outside {
+    let section = &config.http;
+    Outside {
         trusted_proxies: config.trusted_proxies.iter().copied().collect(),
-        max_body_bytes: usize::try_from(section.max_body).unwrap_or(usize::MAX),
-        request_timeout: section.request_timeout,
         connection: ConnectionSettings {
             max_head_bytes: usize::try_from(section.max_head).unwrap_or(usize::MAX),
             head_timeout: section.request_timeout,

@@ -56,7 +56,7 @@ pub(super) async fn perform(command: ImportCommand, rooms: &Rooms) -> Result<(),
                 Ok(created) => tell(bars.as_ref(), || print(&format!("{}\n", json(&created)))),
                 Err(refusal) => {
                     failed += 1;
-                    let envelope = refusal.envelope(&RequestId::random(), app.clock.now());
+                    let envelope = refusal.envelope(&RequestId::random(), app.api.clock.now());
                     tell(bars.as_ref(), || say(&json(&envelope)));
                     Ok(())
                 }
@@ -96,7 +96,7 @@ async fn import(
     let progress = Arc::new(Progress::new());
     let bar = bars.map(|bars| bars.add(new_bar(&source)));
     let job = Import { account: account.id.clone(), url: source, key: None, progress: Some(Arc::clone(&progress)) };
-    let job = app.ingest.import(job);
+    let job = app.api.ingest.import(job);
     tokio::pin!(job);
     let outcome = loop {
         tokio::select! {
@@ -109,7 +109,7 @@ async fn import(
         bars.remove(&bar);
     }
     let imported = outcome.map_err(refusal)?;
-    Ok(MediaCreated { url: app.hosted_url(&imported.media) })
+    Ok(MediaCreated { url: app.api.hosted_url(&imported.media) })
 }
 
 fn new_bar(source: &SourceUrl) -> ProgressBar {

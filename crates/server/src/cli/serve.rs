@@ -62,8 +62,8 @@ pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), Comman
 
     announce(config, data.root(), address);
     let showing = if serve.print_key || io::stdout().is_terminal() { Showing::Stdout } else { Showing::File };
-    let now = app.clock.now();
-    if let Some((account, key)) = first_key(&app.db, now).await? {
+    let now = app.api.clock.now();
+    if let Some((account, key)) = first_key(&app.api.db, now).await? {
         show(&account, &key, showing, data.root(), address)?;
     }
     app::serve(app, listener, stop).await;

@@ -6,8 +6,8 @@ use tracing::error;
 
 use crate::account::Account;
 use crate::admission::{Endpoint, Judged, Subject};
-use crate::app::App;
 use crate::db::Caller;
+use crate::http::api::Api;
 use crate::http::door::Context;
 use crate::http::error::Refusal;
 use crate::id::KeyDigest;
@@ -31,22 +31,22 @@ enum Key {
 /// # Errors
 /// 429, 401, 403 in the contract's order; 503 when the key cannot be looked up.
 pub(crate) async fn uploader(
-    app: &App,
+    api: &Api,
     context: &Context,
     headers: &HeaderMap,
     endpoint: Endpoint,
 ) -> Result<Uploader, Refusal> {
-    match key(app, headers).await? {
+    match key(api, headers).await? {
         Key::Refused(message) => {
-            charge(app, context, Subject::Address(context.client), None)?;
+            charge(api, context, Subject::Address(context.client), None)?;
             Err(Refusal::unauthorized(message))
         }
         Key::Valid(account) => {
-            let now = app.clock.now();
+            let now = api.clock.now();
             let live = account.subscription.is_live(now);
             // Without a live subscription the endpoint's own counter is not reached: 403 comes before it.
             let counted = live.then_some(endpoint);
-            charge(app, context, Subject::Account(&account.id, account.tier(now)), counted)?;
+            charge(api, context, Subject::Account(&account.id, account.tier(now)), counted)?;
             if live { Ok(Uploader { account: *account }) } else { Err(Refusal::forbidden()) }
         }
     }
@@ -57,22 +57,22 @@ pub(crate) async fn uploader(
 /// # Errors
 /// 429, or 503 when the key cannot be looked up.
 pub(crate) async fn anyone(
-    app: &App,
+    api: &Api,
     context: &Context,
     headers: &HeaderMap,
     endpoint: Option<Endpoint>,
 ) -> Result<(), Refusal> {
-    match key(app, headers).await? {
-        Key::Refused(_) => charge(app, context, Subject::Address(context.client), None),
+    match key(api, headers).await? {
+        Key::Refused(_) => charge(api, context, Subject::Address(context.client), None),
         Key::Valid(account) => {
-            let tier = account.tier(app.clock.now());
-            charge(app, context, Subject::Account(&account.id, tier), endpoint)
+            let tier = account.tier(api.clock.now());
+            charge(api, context, Subject::Account(&account.id, tier), endpoint)
         }
     }
 }
 
 /// Looks the key up: unknown, revoked and malformed keys take the same query (rule K1).
-async fn key(app: &App, headers: &HeaderMap) -> Result<Key, Refusal> {
+async fn key(api: &Api, headers: &HeaderMap) -> Result<Key, Refusal> {
     let mut values = headers.get_all(SOKU_API_KEY).iter();
     let Some(value) = values.next().filter(|value| !value.is_empty()) else {
         return Ok(Key::Refused("Missing or invalid soku-api-key"));
@@ -80,7 +80,7 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<Key, Refusal> {
     if values.next().is_some() {
         return Ok(Key::Refused("Missing or invalid soku-api-key"));
     }
-    match app.db.find_caller(&KeyDigest::of(value.as_bytes())).await {
+    match api.db.find_caller(&KeyDigest::of(value.as_bytes())).await {
         Ok(Some(Caller { account, key })) if key.revoked.is_none() => Ok(Key::Valid(Box::new(account))),
         Ok(Some(_)) => Ok(Key::Refused("API key revoked")),
         Ok(None) => Ok(Key::Refused("Invalid API key")),
@@ -91,8 +91,8 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<Key, Refusal> {
     }
 }
 
-fn charge(app: &App, context: &Context, subject: Subject<'_>, endpoint: Option<Endpoint>) -> Result<(), Refusal> {
-    let Some(judged) = app.admission.limits.judge(subject, endpoint) else { return Ok(()) };
+fn charge(api: &Api, context: &Context, subject: Subject<'_>, endpoint: Option<Endpoint>) -> Result<(), Refusal> {
+    let Some(judged) = api.admission.limits.judge(subject, endpoint) else { return Ok(()) };
     let refused = judged.retry_after_s().map(Refusal::rate_limited);
     context.judged.set(judged).ok();
     refused.map_or(Ok(()), Err)

@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use soku_api::Reason;
 use tracing::error;
 
-use crate::app::App;
+use crate::http::api::Api;
 use crate::http::conditions::{self, Verdict};
 use crate::http::door::{Context, LogsItself};
 use crate::http::error::Refusal;
@@ -55,14 +55,14 @@ const METHODS: &str = "GET, HEAD";
     )
 )]
 pub async fn deliver(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Response {
     let started = Instant::now();
     // Whatever body there is, nobody reads it.
     let (request, _) = request.into_parts();
-    match answer(&app.library, context, &request, started).await {
+    match answer(&api.library, context, &request, started).await {
         Ok(response) => response,
         Err(refusal) => refuse(refusal),
     }

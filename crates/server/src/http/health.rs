@@ -11,7 +11,7 @@ use soku_api::Reason;
 use tracing::error;
 use utoipa::ToSchema;
 
-use crate::app::App;
+use crate::http::api::Api;
 use crate::http::error::Refusal;
 use crate::telemetry::Causes;
 
@@ -45,15 +45,15 @@ pub(crate) async fn healthz() -> Json<Health> {
         (status = 503, description = "The server cannot take work now.", body = soku_api::ErrorBody)
     )
 )]
-pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, Refusal> {
-    if app.is_stopping() {
+pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Health>, Refusal> {
+    if api.is_stopping() {
         return Err(Refusal::because(Reason::ShuttingDown));
     }
-    if let Err(cause) = app.db.ping().await {
+    if let Err(cause) = api.db.ping().await {
         error!("The database does not answer: {}", Causes(&cause));
         return Err(Refusal::because(Reason::NotReady));
     }
-    if let Err(cause) = app.store.ping().await {
+    if let Err(cause) = api.store.ping().await {
         error!("The storage does not answer: {}", Causes(&cause));
         return Err(Refusal::because(Reason::NotReady));
     }

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Request, StatusCode};
 use soku_api::MediaCreated;
 
 use crate::admission::{Endpoint, IdempotencyKey};
-use crate::app::App;
+use crate::http::api::Api;
 use crate::http::caller;
 use crate::http::door::Context;
 use crate::http::error::Refusal;
@@ -44,20 +44,20 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
     security(("apiKey" = []))
 )]
 pub(crate) async fn create(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    let uploader = caller::uploader(&app, &context, request.headers(), Endpoint::Media).await?;
+    let uploader = caller::uploader(&api, &context, request.headers(), Endpoint::Media).await?;
     let (parts, body) = request.into_parts();
     reading::require_json(&parts.headers)?;
-    let body = reading::body(&parts.headers, body, app.http.max_body_bytes, app.http.request_timeout).await?;
+    let body = reading::body(&parts.headers, body, api.settings.max_body_bytes, api.settings.request_timeout).await?;
     let url = reading::source_url(&body)?;
     let key = idempotency_key(&parts.headers)?;
 
     let import = Import { account: uploader.account.id, url, key, progress: None };
-    let imported = app.ingest.import(import).await.map_err(refusal)?;
-    Ok(created(&app, &imported))
+    let imported = api.ingest.import(import).await.map_err(refusal)?;
+    Ok(created(&api, &imported))
 }
 
 fn idempotency_key(headers: &http::HeaderMap) -> Result<Option<IdempotencyKey>, Refusal> {
@@ -79,8 +79,8 @@ pub(crate) fn refusal(error: ImportError) -> Refusal {
     }
 }
 
-fn created(app: &App, imported: &Imported) -> Response {
-    let url = app.hosted_url(&imported.media);
+fn created(api: &Api, imported: &Imported) -> Response {
+    let url = api.hosted_url(&imported.media);
     let body = serde_json::to_vec(&MediaCreated { url: url.clone() }).expect("the answer is plain data");
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::CREATED;

@@ -218,7 +218,7 @@ async fn deleting_media_forgets_the_keys_that_made_it() {
     let id = first.url().rsplit('/').nth(1).expect("an id").to_owned();
 
     let id = soku_server::id::MediaId::parse(&id).expect("an id");
-    app.app.library.delete(&id).await.expect("deleted");
+    app.app.api.library.delete(&id).await.expect("deleted");
 
     app.get(&first.url()).await.refused(404, "not_found", "");
     let second = app.import_path(&key, "/a.png").await;
@@ -277,7 +277,7 @@ async fn no_route_shows_another_accounts_row() {
     let unique: std::collections::HashSet<_> = urls.iter().collect();
     assert_eq!(unique.len(), 6, "{urls:?}");
     for account in [&first.id, &second.id] {
-        let listed = app.app.library.list(Some(account), None, 100).await.expect("a list");
+        let listed = app.app.api.library.list(Some(account), None, 100).await.expect("a list");
         assert_eq!(listed.len(), 3);
         assert!(listed.iter().all(|media| media.account_id == *account));
     }

@@ -10,7 +10,7 @@ async fn each_kind_of_wrong_key_has_its_message() {
     let app = TestApp::start().await;
     let (account, _) = app.account(SubscriptionState::Active, None, Role::Member).await;
     let (id, revoked) = app.key_of(&account).await;
-    app.app.db.revoke_key(&id, app.clock.now()).await.expect("the key is there");
+    app.app.api.db.revoke_key(&id, app.clock.now()).await.expect("the key is there");
     let post = || app.request("POST", "/v1/media").header("Content-Type", "application/json").body("{}");
     let unknown = "sk_live_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -38,7 +38,7 @@ async fn a_revoked_key_dies_at_once_and_its_siblings_live() {
     app.origin.serve("/a.png", Source::ok("image/png", samples::PNG.bytes));
     assert_eq!(app.import_path(&key, "/a.png").await.status, 201);
 
-    app.app.db.revoke_key(&id, app.clock.now()).await.expect("the key is there");
+    app.app.api.db.revoke_key(&id, app.clock.now()).await.expect("the key is there");
 
     app.import_path(&key, "/a.png").await.refused(401, "unauthorized", "");
     assert_eq!(app.import_path(&sibling, "/a.png").await.status, 201);

@@ -87,7 +87,7 @@ impl TestApp {
             role,
             created: self.clock.now(),
         };
-        self.app.db.insert_account(&account).await.expect("the account is new");
+        self.app.api.db.insert_account(&account).await.expect("the account is new");
         let key = self.key_of(&account).await.1;
         (account, key)
     }
@@ -103,7 +103,7 @@ impl TestApp {
             created: self.clock.now(),
             revoked: None,
         };
-        self.app.db.insert_key(&row, &key.digest()).await.expect("the key is new");
+        self.app.api.db.insert_key(&row, &key.digest()).await.expect("the key is new");
         (row.id, key)
     }
 

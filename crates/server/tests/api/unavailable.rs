@@ -26,7 +26,7 @@ async fn without_a_database_nothing_is_begun() {
     let app = TestApp::start().await;
     let key = app.subscribed().await;
     app.origin.serve("/a.png", png());
-    app.app.db.close().await;
+    app.app.api.db.close().await;
 
     assert_unavailable(&app.import_path(&key, "/a.png").await, "not_ready");
     assert_unavailable(&app.get("/readyz").await, "not_ready");
@@ -60,7 +60,7 @@ async fn a_full_queue_sends_away_but_answers_replays_and_joins() {
     assert_unavailable(&app.import_path(&key, "/b.png").await, "queue_full");
     assert_eq!(app.import_path(&key, "/a.png").await.url(), made, "a replay needs no turn");
     let joined = ask("/slow.mp4");
-    while app.app.ingest.under_way() < 2 {
+    while app.app.api.ingest.under_way() < 2 {
         tokio::task::yield_now().await;
     }
 
@@ -85,7 +85,7 @@ async fn who_waits_for_a_turn_is_told_of_the_stop() {
     let slow = ask("/slow.mp4");
     app.origin.until(|seen| seen.requests == 1).await;
     let waiting = ask("/b.png");
-    while app.app.admission.turns.load() != (1, 1) {
+    while app.app.api.admission.turns.load() != (1, 1) {
         tokio::task::yield_now().await;
     }
 

@@ -130,7 +130,7 @@ async fn wrong_credentials_and_a_missing_bucket_fail_the_ping() {
 
         let error = bounded(bed.store.ping()).await.unwrap_err();
 
-        let chain = format!("{:#}", anyhow::Error::new(error));
+        let chain = soku_server::telemetry::Causes(&error).to_string();
         assert!(!chain.contains("not-the-secret") && !chain.contains("soku-test-secret"), "{chain}");
     }
 }

@@ -64,7 +64,7 @@ async fn a_row_without_its_object_is_the_servers_failure_and_is_logged() {
     let hosted = Hosted::png(300_000).await;
     let id = hosted.path.split('/').nth(2).and_then(soku_server::id::MediaId::parse).expect("an id");
     let key = soku_server::store::ObjectKey::new(id.clone(), "a.png");
-    hosted.app.app.store.delete(&key).await.expect("the store deletes");
+    hosted.app.app.api.store.delete(&key).await.expect("the store deletes");
 
     let log = Captured::start();
     let answer = hosted.get(&[]).await;
