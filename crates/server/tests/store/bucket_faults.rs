@@ -99,7 +99,7 @@ async fn a_refusal_is_a_failure_that_names_no_credential() {
     let outcome = keep_on(&bed, 100).await;
 
     let Err(error @ StoreError::Failed { .. }) = outcome else { panic!("{outcome:?}") };
-    let words = format!("{error:?}") + &soku_server::telemetry::Causes(&error).to_string();
+    let words = format!("{error:?} {}", soku_server::telemetry::Causes(&error));
     assert!(words.contains("AccessDenied") && !words.contains("s3cr3t"), "{words}");
     assert!(!format!("{:?}", bed.store).contains("s3cr3t"));
 }
