@@ -28,21 +28,18 @@ pub(crate) struct WireBody {
     received: u64,
     /// How many bytes there must be, where that is known.
     length: Option<u64>,
-    most: u64,
     limit_bytes: u64,
     end: End,
     clock: WaitingClock,
 }
 
 impl WireBody {
-    /// `before` bytes of the same file are there already and count for its size.
-    pub(crate) fn new(body: AnswerBody, length: Option<u64>, before: u64, limits: &Limits) -> WireBody {
+    pub(crate) fn new(body: AnswerBody, length: Option<u64>, limits: &Limits) -> WireBody {
         WireBody {
             body,
             chunk: Bytes::new(),
             received: 0,
             length,
-            most: limits.max_bytes.saturating_sub(before),
             limit_bytes: limits.max_bytes,
             end: End::Unseen,
             clock: WaitingClock::new(limits),
@@ -81,7 +78,7 @@ impl WireBody {
             self.chunk.truncate(usize::try_from(length - self.received).unwrap_or(usize::MAX));
         }
         self.received += self.chunk.len() as u64;
-        if self.received > self.most {
+        if self.received > self.limit_bytes {
             return Poll::Ready(Err(FetchError::TooLarge { limit_bytes: self.limit_bytes }));
         }
         if !self.clock.progress(self.chunk.len() as u64) {

@@ -123,7 +123,7 @@ impl<'a> Download<'a> {
     /// Reads one answer's body to its end, and asks whether it is wanted as soon as that can be told.
     async fn collect(&mut self, body: AnswerBody, length: Option<u64>, coding: Coding) -> Result<(), FetchError> {
         let before = self.reached;
-        let wire = WireBody::new(body, length, before, self.limits);
+        let wire = WireBody::new(body, length, self.limits);
         let mut decoded = Decoded::new(coding, wire).await?;
         loop {
             let most = self.spool.room();

@@ -78,7 +78,7 @@ pub enum FetchError {
         #[source]
         source: Option<Cause>,
     },
-    /// More than one content coding, or one that was not meant for a body.
+    /// More than one content coding, or a transfer coding beside chunks.
     #[error("the source's answer has codings that cannot be undone")]
     UnsupportedEncoding,
     /// Decoding makes far more of it than a file has.

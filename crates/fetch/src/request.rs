@@ -124,7 +124,7 @@ fn build(url: &SourceUrl, asking: Asking<'_>) -> Result<Request<Empty<Bytes>>, F
         request = request.header(RANGE, format!("bytes={}-", rest.start)).header(IF_RANGE, &rest.validator);
     }
     request.body(Empty::new()).map_err(|error| FetchError::BadResponse {
-        what: "led to a URL that no request can carry",
+        what: "a URL that no request can carry",
         source: Some(error.into()),
     })
 }

@@ -129,7 +129,6 @@ impl Spool {
     /// Forgets all that came so far: the same file begins again at its first byte.
     pub(crate) async fn start_over(&mut self) -> Result<(), FetchError> {
         self.block.clear();
-        self.finish_sync().await?;
         self.unsynced = 0;
         let (writing, block) = self.rest().await?;
         self.state = match writing {

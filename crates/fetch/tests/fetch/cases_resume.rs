@@ -147,6 +147,20 @@ async fn case_23_a_weak_tag_is_not_resumed_by() {
     assert_eq!(origin.requests()[1].header("if-range"), None);
 }
 
+#[tokio::test]
+async fn case_23_a_date_does_not_stand_in_for_a_weak_tag() {
+    let origin = Origin::start().await;
+    let first = Answer::ok("video/mp4", noise(SIZE))
+        .header("ETag", "W/\"1\"")
+        .header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+        .header("Date", "Wed, 21 Oct 2015 08:00:00 GMT");
+    origin.serve_in_turn("/a", [first.clone().cut_after(CUT), first]);
+
+    assert!(Bed::new().bytes(&origin.url("/a")).await == noise(SIZE));
+
+    assert_eq!(origin.requests()[1].header("range"), None);
+}
+
 /// Report: httpie/cli#515
 #[tokio::test]
 async fn case_24_an_unreadable_content_range_ends_the_resume() {
@@ -205,6 +219,20 @@ async fn tries_that_bring_something_go_on_and_three_that_bring_nothing_end_it() 
 
     assert_fails!(Bed::new().failure(&origin.url("/restarts")).await, FetchError::Truncated(_));
     assert_eq!(origin.requests().len(), 14 + 4);
+}
+
+#[tokio::test]
+async fn a_byte_of_progress_forgives_the_tries_before_it() {
+    let origin = Origin::start().await;
+    origin.answer_with("/a", |request, nth| match nth % 3 {
+        2 if nth < 10 => rest_of(request).cut_after(1000 * nth),
+        2 => rest_of(request),
+        _ => Answer::status(503),
+    });
+
+    assert!(Bed::new().bytes(&origin.url("/a")).await == noise(SIZE));
+
+    assert_eq!(origin.requests().len(), 12, "never three in a row that brought nothing");
 }
 
 #[tokio::test]

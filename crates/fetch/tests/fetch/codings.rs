@@ -139,14 +139,19 @@ async fn a_coded_body_that_ends_early_is_truncated() {
 async fn a_coded_body_whose_framing_is_cut_behind_its_end_is_truncated() {
     let tls = TlsOrigin::start().await;
     let bed = Bed::trusting(tls.ca_pem());
-    let bytes = gzip(SVG.bytes).await;
-    tls.serve("/close", coded("gzip", bytes.clone()).without_length().without_close_notify());
-    let chunked = coded("gzip", bytes).chunked(100_000);
-    let before_the_last_chunk = chunked.wire_body().len() - 5;
-    tls.serve("/chunked", chunked.cut_after(before_the_last_chunk));
+    for (coding, bytes) in in_every_coding(SVG.bytes).await {
+        tls.serve("/close", coded(coding, bytes.clone()).without_length().without_close_notify());
+        let chunked = coded(coding, bytes).chunked(100_000);
+        let before_the_last_chunk = chunked.wire_body().len() - 5;
+        tls.serve("/chunked", chunked.cut_after(before_the_last_chunk));
 
-    assert_fails!(bed.failure(&tls.url("/close")).await, FetchError::Truncated(_));
-    assert_fails!(bed.failure(&tls.url("/chunked")).await, FetchError::Truncated(_));
+        for target in ["/close", "/chunked"] {
+            match bed.failure(&tls.url(target)).await {
+                FetchError::Truncated(_) => {}
+                other => panic!("{coding} {target}: {other:?}"),
+            }
+        }
+    }
 }
 
 #[tokio::test]
