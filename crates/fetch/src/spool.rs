@@ -232,7 +232,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = Spool::new(directory.path().join("spooled"), u64::MAX);
 
-        let error = fill(&mut spool, 3 * SYNC_BYTES as usize).await.unwrap_err();
+        let error = fill(&mut spool, 160 * BLOCK_BYTES).await.unwrap_err();
 
         assert!(matches!(error, FetchError::StorageFull), "{error:?}");
         spool.discard().await;
