@@ -86,7 +86,7 @@ fn every_url_is_tried_and_what_fails_is_said_as_the_api_says_it() {
     {"url":"http://127.0.0.1:[PORT]/media/[MEDIA]/graphic.png"}
     --- stderr
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The 'url' field must be a valid HTTP or HTTPS URL.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"invalid_url"}}}
-    {"error":{"type":"invalid_request_error","code":"validation_error","message":"The URL does not lead to an image, video or audio file. The content was detected as 'text/html'. It leads to a web page; use the direct link to the file.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"reason":"not_media","detectedType":"text/html"}}}
+    {"error":{"type":"invalid_request_error","code":"validation_error","message":"The URL does not lead to an image, video or audio file. The content was detected as 'text/html'. It leads to a web page; use the direct link to the file.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"not_media","detectedType":"text/html"}}}
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The URL contains a user name or password. Use a publicly accessible link, such as a signed URL, instead.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"credentials_in_url"}}}
     error: 3 of 4 URLs could not be taken in
     "#);
