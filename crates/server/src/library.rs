@@ -23,7 +23,7 @@ pub use sweep::Swept;
 pub struct LibrarySettings {
     /// How many rows are remembered for delivery.
     pub rows: usize,
-    /// For how long: another process may delete an entry meanwhile.
+    /// For how long: another process may delete a row whose object it cannot reach.
     pub row_life: Duration,
     /// How old a mark of this living process must be before a sweep acts on it: its commit may still be on its way.
     pub grace: Duration,
@@ -70,14 +70,18 @@ impl Library {
         Library(Arc::new(Inner { db, store, data, room, rows, grace: settings.grace }))
     }
 
-    /// The entry of `id`, from memory where it was asked for within the last second.
+    /// The entry of `id`, from memory where it was asked for within the last second and its object is still there: when
+    /// another process has deleted an entry, it is not found any more.
     ///
     /// # Errors
     /// As the database fails.
     pub async fn find(&self, id: &MediaId) -> Result<Option<Arc<Media>>, LibraryError> {
         let (known, seen) = self.0.rows.find(id);
-        if known.is_some() {
-            return Ok(known);
+        if let Some(media) = known {
+            if self.0.store.surely_has(id) {
+                return Ok(Some(media));
+            }
+            self.0.rows.forget(id);
         }
         let found = self.0.db.find_media(id).await?.map(Arc::new);
         if let Some(media) = &found {

@@ -130,14 +130,12 @@ impl Store {
         }
     }
 
-    /// The space left for objects, where the store has an end that can be known.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+    /// Whether the object of `id` is certainly there: one system call on files. A bucket cannot be looked at so cheaply,
+    /// so there nothing is certain.
+    pub(crate) fn surely_has(&self, id: &MediaId) -> bool {
         match self {
-            Store::Local(store) => store.free_bytes().map(Some),
-            Store::S3(_) => Ok(None),
+            Store::Local(store) => store.has(id),
+            Store::S3(_) => false,
         }
     }
 }

@@ -118,13 +118,20 @@ async fn answer(library: &Library, context: Context, request: &Parts, started: I
             layout
         }
     };
-    if method == Method::HEAD {
-        layout.pieces.clear();
+    let is_head = method == Method::HEAD;
+    if is_head {
+        // What a `GET` could not read is no 200 here either: one byte tells.
+        if let Some(Piece::File(whole)) = layout.pieces.first_mut() {
+            whole.end = whole.end.min(whole.start + 1);
+        }
         layout.length_bytes = 0;
     }
 
     let range = ranges_of(&layout);
-    let parts = open(library, &context, &media, layout.pieces).await?;
+    let mut parts = open(library, &context, &media, layout.pieces).await?;
+    if is_head {
+        parts.clear();
+    }
     let line = Line {
         request_id: context.request_id,
         client: context.client,

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::{Access, access};
 use tokio::task::spawn_blocking;
 
 use super::Spool;
@@ -80,7 +80,11 @@ impl LocalStore {
     pub(super) async fn open_object(&self, key: &ObjectKey, size_bytes: u64) -> Result<StoredObject, StoreError> {
         let id = key.id();
         if let Some(bytes) = self.0.small.find(id) {
-            return Ok(StoredObject::memory(bytes));
+            // Another process may have deleted it.
+            if self.has(id) {
+                return Ok(StoredObject::memory(bytes));
+            }
+            self.0.small.forget(id);
         }
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::Missing { id: id.to_string() },
@@ -122,11 +126,9 @@ impl LocalStore {
         outcome.map_err(io::Error::other).and_then(|done| Ok(done?)).map_err(failed)
     }
 
-    pub(super) fn free_bytes(&self) -> Result<u64, StoreError> {
-        let media = &self.0.media;
-        let space =
-            statvfs(media).map_err(|error| StoreError::io(format!("measure `{}`", media.display()), error.into()))?;
-        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    /// Asked for every delivery, and on its thread: the name of a file in use is in memory.
+    pub(super) fn has(&self, id: &MediaId) -> bool {
+        self.path_of(id).is_ok_and(|path| access(&path, Access::EXISTS).is_ok())
     }
 
     fn path_of(&self, id: &MediaId) -> Result<PathBuf, StoreError> {

@@ -36,10 +36,6 @@ fn upload(address: &str, key: &str, url: &str) -> String {
     ask(address, &head, &format!("{{\"url\": \"{url}\"}}"))
 }
 
-fn get(address: &str, path: &str) -> String {
-    ask(address, &format!("GET {path} HTTP/1.1"), "")
-}
-
 #[test]
 fn the_first_start_leaves_one_key_in_a_file_for_this_user_alone() {
     let source = Source::start();
@@ -163,15 +159,21 @@ fn the_command_line_works_beside_a_running_server() {
     soku.run("sweep").succeeds();
     let listed = soku.run("media list --account acme --json").json();
     let path = format!("/media/{}/graphic.png", listed[0]["id"].as_str().unwrap());
-    assert!(get(&address, &path).starts_with("HTTP/1.1 200 "));
+    let asks = [
+        format!("GET {path} HTTP/1.1"),
+        format!("HEAD {path} HTTP/1.1"),
+        format!("GET {path} HTTP/1.1\r\nif-none-match: *"),
+    ];
+    let statuses = || asks.each_ref().map(|head| ask(&address, head, "")[9..12].to_owned());
+    assert_eq!(statuses(), ["200", "200", "304"]);
     soku.run_words(&["media", "delete", listed[0]["id"].as_str().unwrap()]).succeeds();
-    soku.run_words(&["key", "revoke", id]).succeeds();
 
-    eventually(|| get(&address, &path).starts_with("HTTP/1.1 404 "));
+    assert_eq!(statuses(), ["404", "404", "404"], "a deleted file is gone at once");
+    soku.run_words(&["key", "revoke", id]).succeeds();
     eventually(|| upload(&address, key, &source.url("/graphic.png")).contains("API key revoked"));
 }
 
-/// Asks again and again, because a server may remember an answer for a second.
+/// Asks again and again, because a server may remember a key for a second.
 #[track_caller]
 fn eventually(mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -198,13 +198,3 @@ async fn an_open_object_is_read_to_its_end_although_it_is_deleted() {
 
     assert!(object.body(0..content.len() as u64).collect().await.unwrap().to_bytes() == content);
 }
-
-#[tokio::test]
-async fn the_space_left_is_that_of_the_file_system() {
-    let bed = Bed::on_files();
-
-    let free = bed.store.free_bytes().unwrap().unwrap();
-
-    let space = rustix::fs::statvfs(bed.home.path()).unwrap();
-    assert!(free > 0 && free <= space.f_blocks * space.f_frsize);
-}

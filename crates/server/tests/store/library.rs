@@ -11,10 +11,10 @@ use soku_server::db::{ClaimAnswer, ClaimKey, ClaimRequest, Db, DbSettings, KeySo
 use soku_server::id::{AccountId, MediaId, OwnerId};
 use soku_server::library::{Library, LibraryError, LibrarySettings, Swept};
 use soku_server::media::{Disposition, Media};
-use soku_server::store::{ObjectKey, StoreError};
+use soku_server::store::{LocalSettings, LocalStore, ObjectKey, Store, StoreError};
 use sqlx::{Connection as _, Executor as _};
 
-use crate::bed::{Bed, bytes, meta, on_both, variable};
+use crate::bed::{Bed, bytes, enter, meta, on_both, variable};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_772_280_000_000);
 
@@ -107,6 +107,16 @@ pub(crate) async fn win(db: &Db, key: &ClaimKey, owner: &OwnerId) -> i64 {
     }
 }
 
+/// A library with nothing in its memory, on the same database and store.
+async fn library_of_another_process(bed: &Bed) -> Library {
+    let (data, room) = enter(bed.data.root());
+    let store = match &bed.store {
+        Store::Local(_) => Store::Local(LocalStore::open(&data, room.clone(), &LocalSettings::default()).unwrap()),
+        Store::S3(store) => Store::S3(store.clone()),
+    };
+    Library::new(open_db(data.root()).await, store, data, room, &LibrarySettings::default())
+}
+
 on_both! {
     async fn an_entry_is_found_and_opened_until_it_is_deleted(bed: &Bed) {
         let stacks = Stacks::on(bed, &LibrarySettings::default()).await;
@@ -126,6 +136,24 @@ on_both! {
         assert!(matches!(bed.store.open(&ObjectKey::of(&media), 1_000).await, Err(StoreError::Missing { .. })));
         let key = claim_key(&stacks.account, media.id.as_str());
         assert!(matches!(claim(&stacks.db, &key, bed.room.owner()).await, ClaimAnswer::Won { .. }));
+    }
+
+    async fn a_deletion_by_another_process_is_seen_at_once(bed: &Bed) {
+        let settings = LibrarySettings { row_life: Duration::from_hours(1), ..LibrarySettings::default() };
+        let here = Stacks::on(bed, &settings).await;
+        let there = library_of_another_process(bed).await;
+
+        for len in [1_000, 1024 * 1024] {
+            let media = here.import(bed, &bytes(len)).await;
+            // Whatever can be remembered of it is.
+            here.library.find(&media.id).await.unwrap().unwrap();
+            let object = here.library.open(&media).await.unwrap().unwrap();
+            object.body(0..media.size_bytes).collect().await.unwrap();
+
+            there.delete(&media.id).await.unwrap().unwrap();
+
+            assert_eq!(here.library.find(&media.id).await.unwrap(), None);
+        }
     }
 
     async fn a_sweep_leaves_living_work_alone(bed: &Bed) {
@@ -170,7 +198,7 @@ on_both! {
 }
 
 #[tokio::test]
-async fn a_deletion_by_another_process_is_seen_within_the_life_of_a_row() {
+async fn a_row_that_another_process_deleted_without_its_object_is_forgotten_in_time() {
     let bed = Bed::on_files();
     let settings = LibrarySettings { row_life: Duration::from_millis(50), ..LibrarySettings::default() };
     let stacks = Stacks::on(&bed, &settings).await;

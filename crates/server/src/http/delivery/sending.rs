@@ -1,5 +1,6 @@
 //! A body on its way out, and the one log line that tells what became of it: written when the body is dropped, because
-//! only then it is known how much went out and whether the client stayed to the end.
+//! only then it is known how much was sent. Sent is what the connection took: a client that leaves when the rest lies in
+//! the buffers of this machine already (a few MiB at most) cannot be told from one that stayed to the end.
 
 use std::collections::VecDeque;
 use std::error::Error;

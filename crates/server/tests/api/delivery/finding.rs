@@ -1,5 +1,7 @@
 //! Which paths lead to a file, and what the others tell a stranger.
 
+use soku_server::id::MediaId;
+use soku_server::store::ObjectKey;
 use soku_testkit::samples::JPEG;
 
 use super::Hosted;
@@ -66,4 +68,23 @@ async fn a_neighbour_cannot_be_guessed_or_listed() {
     }
 
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:#?}");
+}
+
+#[tokio::test]
+async fn a_lost_file_is_the_same_failure_for_head_as_for_get() {
+    for len in [1_000, 1024 * 1024] {
+        let hosted = Hosted::png(len).await;
+        let app = &hosted.app.app;
+        let id = MediaId::parse(hosted.path.split('/').nth(2).expect("an id")).expect("an id");
+        let media = app.db.find_media(&id).await.expect("a database").expect("a row");
+        app.store.delete(&ObjectKey::of(&media)).await.expect("a store");
+
+        let [get, head] = ["GET", "HEAD"].map(|method| hosted.app.request(method, &hosted.path));
+        let (get, head) = (hosted.app.send(get).await, hosted.app.send(head).await);
+
+        get.refused(500, "internal_error", "storage_failed");
+        assert_eq!(head.status, 500, "{len}");
+        assert_eq!(head.header("content-type"), get.header("content-type"));
+        assert!(head.body.is_empty());
+    }
 }
