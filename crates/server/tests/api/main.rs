@@ -9,6 +9,7 @@ mod arrows;
 mod cases;
 mod coverage;
 mod delivery;
+mod documents;
 mod door;
 mod idempotency;
 mod keys;

@@ -74,10 +74,10 @@ async fn a_neighbour_cannot_be_guessed_or_listed() {
 async fn a_lost_file_is_the_same_failure_for_head_as_for_get() {
     for len in [1_000, 1024 * 1024] {
         let hosted = Hosted::png(len).await;
-        let app = &hosted.app.app;
+        let api = &hosted.app.app.api;
         let id = MediaId::parse(hosted.path.split('/').nth(2).expect("an id")).expect("an id");
-        let media = app.db.find_media(&id).await.expect("a database").expect("a row");
-        app.store.delete(&ObjectKey::of(&media)).await.expect("a store");
+        let media = api.db.find_media(&id).await.expect("a database").expect("a row");
+        api.store.delete(&ObjectKey::of(&media)).await.expect("a store");
 
         let [get, head] = ["GET", "HEAD"].map(|method| hosted.app.request(method, &hosted.path));
         let (get, head) = (hosted.app.send(get).await, hosted.app.send(head).await);
