@@ -20,6 +20,7 @@ use crate::db::Db;
 use crate::http::api::Api;
 use crate::http::connection::{self, ConnectionSettings};
 use crate::http::door::Door;
+use crate::http::health::Pulse;
 use crate::ingest::{self, Ingest};
 use crate::library::{Library, LibrarySettings};
 use crate::store::{DataDir, Room};
@@ -84,6 +85,7 @@ pub async fn build(config: &Config, clock: Clock, listened: SocketAddr) -> Resul
         clock,
         db,
         store,
+        pulse: Pulse::default(),
         library,
         admission,
         ingest,

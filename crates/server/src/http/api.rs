@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::db::Db;
+use crate::http::health::Pulse;
 use crate::ingest::Ingest;
 use crate::library::Library;
 use crate::media::Media;
@@ -17,6 +18,8 @@ pub struct Api {
     pub clock: Clock,
     pub db: Db,
     pub store: Store,
+    /// Whether the store answered when somebody last wanted to know.
+    pub pulse: Pulse,
     pub library: Library,
     pub admission: Arc<Admission>,
     pub ingest: Ingest,

@@ -8,11 +8,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use soku_api::Reason;
+use tokio::sync::Mutex;
 use tracing::error;
 use utoipa::ToSchema;
 
+use crate::clock::Timestamp;
 use crate::http::api::Api;
 use crate::http::error::Refusal;
+use crate::store::Store;
 use crate::telemetry::Causes;
 
 /// The state of the server.
@@ -21,6 +24,33 @@ pub(crate) struct Health {
     /// `ok`, or the answer is an error.
     #[schema(example = "ok")]
     status: &'static str,
+}
+
+/// What the storage said when it was last asked. Anybody may ask `/readyz` as often as they like, and a bucket's answer
+/// costs its owner money.
+#[derive(Debug, Default)]
+pub struct Pulse(Mutex<Option<Beat>>);
+
+/// The moment of a question, and its answer: nothing, or the causes of a failure.
+type Beat = (Timestamp, Result<(), String>);
+
+/// How long an answer counts.
+const BEAT_MS: i64 = 1_000;
+
+impl Pulse {
+    /// Whether the storage answers; asks it where it was not asked within the last second, one question at a time.
+    async fn of(&self, store: &Store, now: Timestamp) -> Result<(), String> {
+        let mut last = self.0.lock().await;
+        if let Some((at, answer)) = &*last
+            // A clock that was set back leaves an answer of the future.
+            && (0..BEAT_MS).contains(&(now.0 - at.0))
+        {
+            return answer.clone();
+        }
+        let answer = store.ping().await.map_err(|cause| Causes(&cause).to_string());
+        *last = Some((now, answer.clone()));
+        answer
+    }
 }
 
 /// 200 while the process lives.
@@ -53,8 +83,8 @@ pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Health>, 
         error!("The database does not answer: {}", Causes(&cause));
         return Err(Refusal::because(Reason::NotReady));
     }
-    if let Err(cause) = api.store.ping().await {
-        error!("The storage does not answer: {}", Causes(&cause));
+    if let Err(causes) = api.pulse.of(&api.store, api.clock.now()).await {
+        error!("The storage does not answer: {causes}");
         return Err(Refusal::because(Reason::NotReady));
     }
     Ok(Json(Health { status: "ok" }))

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use soku_server::http::door::Door;
+use soku_server::store::Store;
 use soku_testkit::{Answer as Source, samples};
 
 use crate::support::{Answer, NOON, TestApp};
@@ -32,6 +33,28 @@ async fn without_a_database_nothing_is_begun() {
     assert_unavailable(&app.get("/readyz").await, "not_ready");
     assert_eq!(app.get("/healthz").await.status, 200);
     assert!(app.origin.requests().is_empty());
+}
+
+#[tokio::test]
+async fn readyz_asks_the_storage_at_most_once_a_second() {
+    let app = TestApp::start().await;
+    if !matches!(app.app.api.store, Store::Local(_)) {
+        return eprintln!("skipped: a bucket cannot be taken away");
+    }
+    let (media, away) = (app.data.path().join("media"), app.data.path().join("away"));
+
+    assert_eq!(app.get("/readyz").await.status, 200);
+    std::fs::rename(&media, &away).expect("a rename");
+    assert_eq!(app.get("/readyz").await.status, 200, "the answer of this second");
+    app.clock.advance_ms(1_000);
+    assert_unavailable(&app.get("/readyz").await, "not_ready");
+    std::fs::rename(&away, &media).expect("a rename");
+    assert_unavailable(&app.get("/readyz").await, "not_ready");
+    app.clock.advance_ms(1_000);
+    assert_eq!(app.get("/readyz").await.status, 200);
+    app.clock.advance_ms(-3_600_000);
+    std::fs::rename(&media, &away).expect("a rename");
+    assert_unavailable(&app.get("/readyz").await, "not_ready");
 }
 
 #[tokio::test]
