@@ -135,7 +135,7 @@ macro_rules! on_reader {
                 Ok(mut lent) => {
                     let $conn = &mut *lent;
                     let finished = tokio::time::timeout(postgres.patience(), $run).await;
-                    postgres.settle(lent, finished)
+                    postgres.end_loan(lent, finished)
                 }
                 Err(error) => Err(error),
             },

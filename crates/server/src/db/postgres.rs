@@ -77,7 +77,7 @@ impl Postgres {
     }
 
     /// Ends the loan of a connection; one that went silent is not used again.
-    pub(super) fn settle<T>(
+    pub(super) fn end_loan<T>(
         &self,
         mut lent: PoolConnection<sqlx::Postgres>,
         finished: Result<Result<T, sqlx::Error>, Elapsed>,
