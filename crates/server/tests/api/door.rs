@@ -1,6 +1,10 @@
 //! Every error leaves in the envelope, every answer has an id, whatever was sent.
 
+use std::time::Duration;
+
 use soku_testkit::{Answer as Source, samples};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 use crate::support::answer::is_request_id;
 use crate::support::{Answer, TestApp};
@@ -100,6 +104,35 @@ async fn every_answer_carries_an_id_of_ours() {
     for answer in [&made, &hosted, &missing, &healthy] {
         assert!(is_request_id(answer.header("x-request-id")), "{answer:?}");
         assert_ne!(answer.header("x-request-id"), "req_theirs0000000");
+    }
+}
+
+#[tokio::test]
+async fn who_sends_far_too_much_still_hears_the_refusal() {
+    let app = TestApp::start().await;
+    let key = app.subscribed().await;
+    let head = format!(
+        "POST /v1/media HTTP/1.1\r\nHost: x\r\nsoku-api-key: {}\r\nContent-Type: application/json\r\nConnection: close\r\n",
+        key.reveal()
+    );
+    let waste = "a".repeat(3_000_000);
+
+    for sent in [
+        format!("{head}Content-Length: 3000000\r\n\r\n{waste}"),
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n2DC6C0\r\n{waste}\r\n0\r\n\r\n"),
+        // Told to wait, it sends nothing and is not waited for.
+        format!("{head}Content-Length: 3000000\r\nExpect: 100-continue\r\n\r\n"),
+    ] {
+        // Little of it fits between the two, so that the writing succeeds only where the server reads.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_send_buffer_size(8 * 1024).expect("a small buffer");
+        let mut stream = socket.connect(app.address).await.expect("the server listens");
+        stream.write_all(sent.as_bytes()).await.expect("the server reads");
+        let mut answer = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer));
+        read.await.expect("the server answers").expect("the server closes");
+
+        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
     }
 }
 
