@@ -146,8 +146,10 @@ async fn waiters_get_the_failure_of_the_one_they_waited_for() {
     let first = ask();
     asked.notified().await;
     let waiter = ask();
-    // Its tier's counter shows the waiter's request; from there to its place behind the first is one claim away, which
-    // this second of the same kind, refused for its payload, has behind it too.
+    // The waiter's import is under way; one more of the same key, refused for its payload, is behind it in every queue.
+    while app.app.api.ingest.under_way() < 2 {
+        tokio::task::yield_now().await;
+    }
     while app.import_as(&key, &app.origin.url("/other.png"), "k").await.status != 422 {}
     go.notify_one();
 
