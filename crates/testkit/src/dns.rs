@@ -90,6 +90,17 @@ impl DnsServer {
     /// Starts a server on 127.0.0.1, on a port that is free for both UDP and TCP.
     pub async fn start() -> DnsServer {
         let (udp, tcp) = both_sockets().await;
+        DnsServer::serve(udp, tcp)
+    }
+
+    /// Starts a server on an address and port that this machine has and that nobody uses.
+    pub async fn start_at(address: SocketAddr) -> DnsServer {
+        let udp = UdpSocket::bind(address).await.expect("the address is free");
+        let tcp = TcpListener::bind(address).await.expect("the address is free");
+        DnsServer::serve(udp, tcp)
+    }
+
+    fn serve(udp: UdpSocket, tcp: TcpListener) -> DnsServer {
         let address = udp.local_addr().expect("a bound socket has an address");
         let state = Arc::new(State::default());
         let mut serving = JoinSet::new();

@@ -66,6 +66,13 @@ impl TlsBuilder {
         self
     }
 
+    /// Listens on this address and port.
+    #[must_use]
+    pub fn at(mut self, address: impl Into<SocketAddr>) -> TlsBuilder {
+        self.address = address.into();
+        self
+    }
+
     /// Has a certificate for these names and addresses alone.
     #[must_use]
     pub fn named(mut self, names: &[&str]) -> TlsBuilder {

@@ -5,5 +5,6 @@
 mod crash;
 mod durability;
 mod log;
+mod netns;
 mod program;
 mod seed;
