@@ -72,6 +72,9 @@ pub async fn serve(
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client that ended its half has said all it wants to say, and still listens. One that is gone is noticed when
+            // an answer is written.
+            .half_close(true)
             .header_read_timeout(settings.head_timeout)
             .max_buf_size(settings.max_head_bytes.max(8 * 1024))
             .serve_connection(TokioIo::new(Patient::new(stream, settings.send_timeout)), service);
