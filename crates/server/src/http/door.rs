@@ -1,25 +1,27 @@
 //! The door: every request gets an id here, every answer its headers, every error its envelope, and the log one line.
 
+mod line;
+
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Method, Request, Version};
+use http::{HeaderName, HeaderValue, Request, Version};
 use ipnet::IpNet;
 use tower::ServiceExt as _;
-use tracing::{Instrument as _, error, info};
+use tracing::{Instrument as _, error};
 
 use crate::admission::{Judged, client_address};
 use crate::clock::Clock;
 use crate::http::error::Refusal;
 use crate::http::{caller, delivery};
 use crate::id::RequestId;
+use line::Line;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -53,11 +55,9 @@ impl Door {
 
     /// Takes one request through the routes and makes the answer complete. Never fails.
     pub async fn pass(&self, peer: IpAddr, mut request: Request<Body>) -> Response {
-        let started = Instant::now();
         let client = client_address(peer, request.headers(), &self.trusted_proxies);
         let context = Context { request_id: RequestId::random(), client, judged: Arc::default() };
-        let method = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let line = Line::begin(context.clone(), request.method().clone(), request.uri().path().to_owned());
         request.extensions_mut().insert(context.clone());
 
         let answer = if lacks_host(&request) {
@@ -68,10 +68,8 @@ impl Door {
             route(self.router.clone(), &self.clock, &context, request).instrument(span).await
         };
 
-        let response = complete(answer, &context, &path);
-        if response.extensions().get::<LogsItself>().is_none() {
-            log(&context, &method, &path, &response, started);
-        }
+        let response = complete(answer, &context, &line.path);
+        line.answered(&response);
         response
     }
 }
@@ -135,19 +133,6 @@ fn complete(mut response: Response, context: &Context, path: &str) -> Response {
     }
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; sandbox"));
     response
-}
-
-fn log(context: &Context, method: &Method, path: &str, response: &Response, started: Instant) {
-    let status = response.status().as_u16();
-    let reason = response.extensions().get::<soku_api::Reason>().map_or("", |reason| reason.as_str());
-    info!(
-        request.id = %context.request_id,
-        client.address = %context.client,
-        status,
-        reason,
-        duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "{method} {path} answered {status}",
-    );
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

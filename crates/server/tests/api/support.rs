@@ -1,6 +1,7 @@
 //! A whole server for one test: its own data directory, its own port, its own clock, and a source to fetch from.
 
 pub(crate) mod answer;
+pub(crate) mod log;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
+use futures_util::FutureExt as _;
 use soku_server::http::door::Door;
 use soku_server::store::Store;
 use soku_testkit::{Answer as Source, samples};
 
+use crate::support::answer::is_request_id;
+use crate::support::log::Captured;
 use crate::support::{Answer, NOON, TestApp};
 
 fn png() -> Source {
@@ -148,4 +151,24 @@ async fn a_panic_is_an_envelope_like_any_other() {
     assert_eq!(answer.header("content-security-policy"), "default-src 'none'; sandbox");
     assert_eq!(error["timestamp"], NOON.rfc3339());
     assert!(!error.to_string().contains("inner words"));
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_before_its_answer_has_its_log_line() {
+    let app = TestApp::start().await;
+    let routes = Router::new().route("/waits", get(std::future::pending::<()>));
+    let door = Door::new(routes, app.clock.clone(), Vec::new());
+    let request = http::Request::get("/waits").header("Host", "x").body(Body::empty()).expect("a request");
+    let log = Captured::start();
+
+    let passing = door.pass([127, 0, 0, 9].into(), request);
+    assert!(passing.now_or_never().is_none());
+
+    let lines = log.lines();
+    let [line] = &lines[..] else { panic!("not one line a request: {lines:#?}") };
+    let fields = &line["fields"];
+    assert_eq!(fields["message"], "GET /waits: the connection ended before the answer");
+    assert!(is_request_id(fields["request.id"].as_str().expect("an id")), "{fields}");
+    assert_eq!(fields["client.address"], "127.0.0.9");
+    assert!(fields["duration_ms"].is_u64(), "{fields}");
 }

@@ -1,0 +1,63 @@
+//! The log line of a request: told with its answer, or when the request is dropped before there is one.
+
+use std::time::Instant;
+
+use axum::response::Response;
+use http::Method;
+use tracing::info;
+
+use super::{Context, LogsItself};
+
+/// A request on its way; dropped unanswered, it says so.
+pub(super) struct Line {
+    pub(super) context: Context,
+    pub(super) method: Method,
+    pub(super) path: String,
+    started: Instant,
+    is_answered: bool,
+}
+
+impl Line {
+    /// The line of a request that comes in now.
+    pub(super) fn begin(context: Context, method: Method, path: String) -> Line {
+        Line { context, method, path, started: Instant::now(), is_answered: false }
+    }
+
+    /// Tells the answer, unless a part of it does so by itself.
+    pub(super) fn answered(mut self, response: &Response) {
+        self.is_answered = true;
+        if response.extensions().get::<LogsItself>().is_some() {
+            return;
+        }
+        let Line { context, method, path, .. } = &self;
+        let status = response.status().as_u16();
+        let reason = response.extensions().get::<soku_api::Reason>().map_or("", |reason| reason.as_str());
+        info!(
+            request.id = %context.request_id,
+            client.address = %context.client,
+            status,
+            reason,
+            duration_ms = self.duration_ms(),
+            "{method} {path} answered {status}",
+        );
+    }
+
+    fn duration_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let Line { context, method, path, .. } = &*self;
+        info!(
+            request.id = %context.request_id,
+            client.address = %context.client,
+            duration_ms = self.duration_ms(),
+            "{method} {path}: the connection ended before the answer",
+        );
+    }
+}
