@@ -2,6 +2,7 @@
 //! what its log and its disk say.
 #![expect(clippy::disallowed_methods, reason = "tests dial the servers that they started")]
 
+mod browser;
 mod connections;
 mod crash;
 mod durability;

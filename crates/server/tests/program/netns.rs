@@ -8,4 +8,4 @@ mod addresses;
 mod limits;
 mod names;
 mod ports;
-mod world;
+pub(crate) mod world;

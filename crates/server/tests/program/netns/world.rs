@@ -28,13 +28,25 @@ pub(crate) const NEIGHBOUR_6: &str = "2a01:4f8:1:2::1";
 
 const INSIDE: &str = "SOKU_TEST_NETNS";
 
-/// Runs a test in a world of its own: the test program is started once more, in a new network namespace, for this test.
+/// Runs a test in a world of its own.
 pub(crate) fn world<F: AsyncFnOnce(World)>(test: F) {
+    apart::<F>(async || test(World::new().await).await);
+}
+
+/// Runs a test in a network namespace of its own, with a loopback interface and nothing else.
+pub(crate) fn on_loopback_alone<F: AsyncFnOnce()>(test: F) {
+    apart::<F>(async || {
+        ip("link set lo up");
+        test().await;
+    });
+}
+
+/// Starts the test program once more, in a new network namespace, for the one test in which `F` stands.
+fn apart<F>(test: impl AsyncFnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        return runtime.block_on(async { test(World::new().await).await });
+        return tokio::runtime::Runtime::new().expect("a runtime").block_on(test());
     }
-    // `netns::ports::the_test::{{closure}}`
+    // `program::netns::ports::the_test::{{closure}}`
     let name = type_name::<F>().split("::").skip(1).take_while(|part| !part.starts_with('{')).collect::<Vec<_>>();
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
