@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -29,54 +29,28 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
     if essence.eq_ignore_ascii_case(b"application/json") { Ok(()) } else { Err(Refusal::unsupported_media_type()) }
 }
 
-/// How much of a body that is too large is still taken from the client: who closes a connection with bytes unread resets
-/// it, and a client or proxy that is still sending then loses the answer.
-const MOST_THROWN_AWAY_BYTES: u64 = 4 * 1024 * 1024;
-
 /// Reads a whole body of at most `limit_bytes` within `patience`.
 ///
 /// # Errors
 /// 413 when it is declared or turns out larger, 408 when it does not arrive in time, 400 when it breaks off.
 pub(crate) async fn body(
     headers: &HeaderMap,
-    mut body: Body,
+    body: Body,
     limit_bytes: usize,
     patience: Duration,
 ) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::payload_too_large(limit_bytes as u64);
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit_bytes as u64) {
-        // Who waits for a leave to send has sent nothing, and hears the refusal.
-        if !headers.contains_key(EXPECT) {
-            throw_away(body, patience).await;
-        }
         return Err(too_large());
     }
-    let read = tokio::time::timeout(patience, Limited::new(&mut body, limit_bytes).collect());
+    let read = tokio::time::timeout(patience, Limited::new(body, limit_bytes).collect());
     match read.await {
         Err(_elapsed) => Err(Refusal::request_timeout()),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            throw_away(body, patience).await;
-            Err(too_large())
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_broken)) => Err(Refusal::because(Reason::InvalidJson)),
     }
-}
-
-/// Reads what a client is still sending and forgets it, up to [`MOST_THROWN_AWAY_BYTES`].
-async fn throw_away(mut body: Body, patience: Duration) {
-    let reading = async {
-        let mut thrown_bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            thrown_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-            if thrown_bytes > MOST_THROWN_AWAY_BYTES {
-                return;
-            }
-        }
-    };
-    // Late or not, the answer is the same.
-    let _ = tokio::time::timeout(patience, reading).await;
 }
 
 /// The `url` of a `CreateMedia` body.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use soku_server::account::{Role, SubscriptionState};
+use soku_server::id::ApiKey;
 use soku_testkit::{Answer as Source, samples};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
@@ -107,33 +109,66 @@ async fn every_answer_carries_an_id_of_ours() {
     }
 }
 
+/// Sends on a connection with room for little, so that the sending succeeds only where the server reads; gives the answer.
+async fn sent_slowly(app: &TestApp, bytes: &[u8]) -> Answer {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(8 * 1024).expect("a small buffer");
+    let mut stream = socket.connect(app.address).await.expect("the server listens");
+    stream.write_all(bytes).await.expect("the server reads");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+    read.await.expect("the server answers").expect("the server closes in order");
+    parse(&answer)
+}
+
 #[tokio::test]
 async fn who_sends_far_too_much_still_hears_the_refusal() {
     let app = TestApp::start().await;
     let key = app.subscribed().await;
-    let head = format!(
-        "POST /v1/media HTTP/1.1\r\nHost: x\r\nsoku-api-key: {}\r\nContent-Type: application/json\r\nConnection: close\r\n",
-        key.reveal()
-    );
-    let waste = "a".repeat(3_000_000);
+    let unpaid = app.account(SubscriptionState::Unpaid, None, Role::Member).await.1;
+    let waste = "a".repeat(1_000_000);
+    let declared = format!("Content-Length: 1000000\r\n\r\n{waste}");
+    let chunked = format!("Transfer-Encoding: chunked\r\n\r\nF4240\r\n{waste}\r\n0\r\n\r\n");
+    // Told to wait, it sends nothing and is not waited for.
+    let expecting = "Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n".to_owned();
+    let post = |key: &ApiKey, kind: &str| {
+        let key = key.reveal();
+        format!("POST /v1/media HTTP/1.1\r\nHost: x\r\nsoku-api-key: {key}\r\nContent-Type: {kind}\r\n")
+    };
 
-    for sent in [
-        format!("{head}Content-Length: 3000000\r\n\r\n{waste}"),
-        format!("{head}Transfer-Encoding: chunked\r\n\r\n2DC6C0\r\n{waste}\r\n0\r\n\r\n"),
-        // Told to wait, it sends nothing and is not waited for.
-        format!("{head}Content-Length: 3000000\r\nExpect: 100-continue\r\n\r\n"),
-    ] {
-        // Little of it fits between the two, so that the writing succeeds only where the server reads.
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_send_buffer_size(8 * 1024).expect("a small buffer");
-        let mut stream = socket.connect(app.address).await.expect("the server listens");
-        stream.write_all(sent.as_bytes()).await.expect("the server reads");
-        let mut answer = String::new();
-        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer));
-        read.await.expect("the server answers").expect("the server closes");
+    for rest in [&declared, &chunked, &expecting] {
+        for (head, status, code) in [
+            (post(&key, "application/json"), 413, "payload_too_large"),
+            (post(&key, "image/png"), 415, "unsupported_media_type"),
+            (post(&unpaid, "application/json"), 403, "forbidden"),
+            ("POST /v1/media HTTP/1.1\r\nHost: x\r\n".to_owned(), 401, "unauthorized"),
+            ("POST /nothing HTTP/1.1\r\nHost: x\r\n".to_owned(), 404, "not_found"),
+            ("PUT /healthz HTTP/1.1\r\nHost: x\r\n".to_owned(), 405, "method_not_allowed"),
+            ("POST /v1/media HTTP/1.1\r\n".to_owned(), 400, "validation_error"),
+        ] {
+            let answer = sent_slowly(&app, format!("{head}{rest}").as_bytes()).await;
 
-        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
+            answer.refused(status, code, "");
+            assert_eq!(answer.header("connection"), "close", "{head}");
+        }
     }
+    while app.get("/v1/nothing").await.status != 429 {}
+    let head = "POST /v1/media HTTP/1.1\r\nHost: x\r\n";
+    sent_slowly(&app, format!("{head}{declared}").as_bytes()).await.refused(429, "rate_limit_exceeded", "");
+    let answer = sent_slowly(&app, format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{declared}").as_bytes()).await;
+    assert_eq!((answer.status, answer.header("connection")), (200, "close"));
+}
+
+#[tokio::test]
+async fn a_small_body_that_nobody_reads_costs_no_connection() {
+    let app = TestApp::start().await;
+
+    let refused = "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345".repeat(3);
+    let answers = app.raw(format!("{refused}GET /healthz HTTP/1.0\r\n\r\n").as_bytes()).await;
+
+    let answers = String::from_utf8_lossy(&answers);
+    assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 3, "{answers}");
+    assert!(answers.contains("HTTP/1.0 200 "), "{answers}");
 }
 
 #[tokio::test]
