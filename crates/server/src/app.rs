@@ -110,7 +110,9 @@ pub fn open_library(config: &Config, db: Db) -> Result<Library, StartError> {
 
 /// Serves `app` on `listener` until `stop` is cancelled, then in order: no new connection, no new download; what runs is
 /// finished or, after the grace period, interrupted; the windows are saved and the database is closed.
-pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {
+///
+/// Metrics are served on `metrics`, where there is such a listener, to the very end.
+pub async fn serve(app: Arc<App>, listener: TcpListener, metrics: Option<TcpListener>, stop: CancellationToken) {
     let (api, outside) = (&app.api, &app.outside);
     let routes = crate::http::routes(Arc::clone(api));
     let door = Door::new(routes, api.clock.clone(), outside.trusted_proxies.clone());
@@ -121,8 +123,22 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         api.stopping.store(true, Ordering::Relaxed);
         api.ingest.stop(grace).await;
     };
+    let watched = CancellationToken::new();
+    let watching = tokio::spawn(serve_metrics(Arc::clone(&app), metrics, watched.clone()));
     tokio::join!(connections, downloads);
+    watched.cancel();
+    if let Err(panicked) = watching.await {
+        error!("Serving metrics panicked: {panicked}");
+    }
     app.close().await;
+}
+
+/// To the very end: a stop is when somebody looks.
+async fn serve_metrics(app: Arc<App>, listener: Option<TcpListener>, stop: CancellationToken) {
+    let Some(listener) = listener else { return };
+    let routes = crate::http::metrics::routes(Arc::clone(&app.api));
+    let door = Door::new(routes, app.api.clock.clone(), Vec::new());
+    connection::serve(listener, door, app.outside.connection, stop, Duration::ZERO).await;
 }
 
 impl App {

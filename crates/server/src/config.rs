@@ -29,7 +29,7 @@ pub use secret::{DatabaseUrl, PublicUrl, S3Credentials, Secret, StorageUrl};
 use sections::Top;
 pub use sections::{
     DatabaseConfig, DeliveryConfig, DownloadsConfig, FetchConfig, HttpConfig, IdempotencyConfig, LogConfig, LogFormat,
-    RateLimitConfig, StorageConfig,
+    MetricsConfig, RateLimitConfig, StorageConfig,
 };
 pub use table::{SETTINGS, Setting};
 
@@ -52,6 +52,7 @@ pub struct Config {
     pub idempotency: IdempotencyConfig,
     pub http: HttpConfig,
     pub delivery: DeliveryConfig,
+    pub metrics: MetricsConfig,
     pub log: LogConfig,
 }
 
@@ -101,6 +102,7 @@ impl Config {
         let idempotency = IdempotencyConfig::read(reading);
         let http = HttpConfig::read(reading);
         let delivery = DeliveryConfig::read(reading);
+        let metrics = MetricsConfig::read(reading);
         let log = LogConfig::read(reading);
         let Top { listen, public_url, data_dir, trusted_proxies } = top?;
         Some(Config {
@@ -117,6 +119,7 @@ impl Config {
             idempotency: idempotency?,
             http: http?,
             delivery: delivery?,
+            metrics: metrics?,
             log: log?,
         })
     }
@@ -141,7 +144,7 @@ impl Default for Config {
 }
 
 /// The declarations of all sections, in the order of the default document.
-fn declared() -> [&'static [table::Declared]; 10] {
+fn declared() -> [&'static [table::Declared]; 11] {
     [
         Top::DECLARED,
         DatabaseConfig::DECLARED,
@@ -152,6 +155,7 @@ fn declared() -> [&'static [table::Declared]; 10] {
         IdempotencyConfig::DECLARED,
         HttpConfig::DECLARED,
         DeliveryConfig::DECLARED,
+        MetricsConfig::DECLARED,
         LogConfig::DECLARED,
     ]
 }

@@ -9,6 +9,7 @@ pub mod door;
 pub mod error;
 pub mod health;
 pub mod media;
+pub mod metrics;
 pub mod openapi;
 pub mod range;
 pub mod reading;

@@ -4,7 +4,7 @@
 //! to the connection that asked for it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use soku_api::Reason;
 use soku_fetch::{FetchJob, Fetched, Fetcher, FirstBytes, Progress, SourceUrl};
@@ -19,6 +19,7 @@ use crate::db::{Db, DbError, RecordError};
 use crate::failure::Failure;
 use crate::id::{AccountId, MediaId};
 use crate::media::{Disposition, Media};
+use crate::metrics;
 use crate::store::{Kept, ObjectKey, ObjectMeta, Room, Store, StoreError};
 use crate::telemetry::Causes;
 
@@ -123,6 +124,17 @@ impl Ingest {
 
 impl Parts {
     async fn import(&self, import: &Import, interrupt: &CancellationToken) -> Result<Imported, ImportError> {
+        let ended = self.answer(import, interrupt).await;
+        metrics::import_ended(match &ended {
+            Ok(imported) if imported.replayed => "replayed",
+            Ok(_) => "made",
+            Err(ImportError::KeyReused) => "key_reused",
+            Err(ImportError::Failed(_) | ImportError::Broken) => "failed",
+        });
+        ended
+    }
+
+    async fn answer(&self, import: &Import, interrupt: &CancellationToken) -> Result<Imported, ImportError> {
         let joined = match self.enter(import).await? {
             Entry::Begin(ticket) => return self.make(import, ticket, interrupt).await,
             Entry::AlreadyMade(media) => return Ok(Imported { media, replayed: true }),
@@ -155,6 +167,7 @@ impl Parts {
         ticket: Ticket,
         interrupt: &CancellationToken,
     ) -> Result<Imported, ImportError> {
+        let begun = Instant::now();
         // What is kept is recorded, come what may: an interrupt between the two would answer 500 for a file that is there.
         let prepared = tokio::select! {
             prepared = self.prepare(import) => prepared,
@@ -164,6 +177,11 @@ impl Parts {
             Ok(prepared) => self.record(prepared, &ticket).await,
             Err(failure) => Err(failure),
         };
+        let (ended, stored_bytes) = match &outcome {
+            Ok(media) => ("stored", media.size_bytes),
+            Err(failure) => (failure.reason.as_str(), 0),
+        };
+        metrics::download_ended(ended, begun.elapsed(), stored_bytes);
         match outcome {
             Ok(media) => {
                 ticket.complete(&media);

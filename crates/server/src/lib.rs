@@ -15,5 +15,6 @@ pub mod id;
 pub mod ingest;
 pub mod library;
 pub mod media;
+pub mod metrics;
 pub mod store;
 pub mod telemetry;

@@ -17,6 +17,7 @@ mod sync;
 
 use std::fs::File;
 use std::path::Path;
+use std::time::Instant;
 
 use soku_fetch::Spooled;
 
@@ -30,6 +31,7 @@ pub use room::{DeadRoom, Room, RoomError, Trace};
 pub use s3::{S3Settings, S3Store, S3UrlError};
 
 use crate::id::MediaId;
+use crate::metrics;
 
 /// A finished download: a file in this process's [`Room`] whose name is the media id.
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +69,15 @@ impl Store {
         key: &ObjectKey,
         meta: &ObjectMeta,
     ) -> Result<Kept, StoreError> {
-        let spool = spool.into();
-        match self {
+        let (spool, begun) = (spool.into(), Instant::now());
+        let kept = match self {
             Store::Local(store) => store.keep(spool, key).await,
             Store::S3(store) => store.keep(spool, key, meta).await,
+        };
+        if kept.is_ok() {
+            metrics::storage_kept(begun.elapsed());
         }
+        counted("keep", kept)
     }
 
     /// Opens an object of `size_bytes` bytes for reading.
@@ -79,10 +85,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] where it is gone; else as [`Store::keep`].
     pub async fn open(&self, key: &ObjectKey, size_bytes: u64) -> Result<StoredObject, StoreError> {
-        match self {
+        let outcome = match self {
             Store::Local(store) => store.open_object(key, size_bytes).await,
             Store::S3(store) => store.open_object(key, size_bytes).await,
-        }
+        };
+        counted("open", outcome)
     }
 
     /// Deletes an object; one that is gone already is no error.
@@ -90,10 +97,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), StoreError> {
-        match self {
+        let outcome = match self {
             Store::Local(store) => store.delete(key.id()).await.map(drop),
             Store::S3(store) => store.delete(key).await,
-        }
+        };
+        counted("delete", outcome)
     }
 
     /// Deletes whatever is kept under an id, for those who no longer know the file name; says whether there was any.
@@ -101,10 +109,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn delete_all_of(&self, id: &MediaId) -> Result<bool, StoreError> {
-        match self {
+        let outcome = match self {
             Store::Local(store) => store.delete(id).await,
             Store::S3(store) => store.delete_all_of(id).await,
-        }
+        };
+        counted("delete", outcome)
     }
 
     /// Ends a multipart upload that a dead process left half done; `note` is what it wrote down in its room.
@@ -124,9 +133,19 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn ping(&self) -> Result<(), StoreError> {
-        match self {
+        let outcome = match self {
             Store::Local(store) => store.ping().await,
             Store::S3(store) => store.ping().await,
+        };
+        counted("ping", outcome)
+    }
+
+    /// The free space of the disk on which spool and files lie, in bytes, where it can be told.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        match self {
+            Store::Local(store) => store.room().free_bytes(),
+            Store::S3(store) => store.room().free_bytes(),
         }
     }
 
@@ -138,4 +157,9 @@ impl Store {
             Store::S3(_) => false,
         }
     }
+}
+
+/// Counts an operation that failed.
+fn counted<T>(operation: &'static str, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    outcome.inspect_err(|_| metrics::storage_failed(operation))
 }

@@ -58,6 +58,7 @@ pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), Comman
     let listen = |source| CommandError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let metrics = listen_for_metrics(config).await?;
     let app = app::build(config, Clock::System, address).await?;
 
     announce(config, data.root(), address);
@@ -66,9 +67,18 @@ pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), Comman
     if let Some((account, key)) = first_key(&app.api.db, now).await? {
         show(&account, &key, showing, data.root(), address)?;
     }
-    app::serve(app, listener, stop).await;
+    app::serve(app, listener, metrics, stop).await;
     info!("Stopped");
     Ok(())
+}
+
+/// The listener for metrics, where one is wanted.
+async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, CommandError> {
+    let Some(address) = config.metrics.listen else { return Ok(None) };
+    let listen = |source| CommandError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    info!("Serving metrics on http://{}/metrics", listener.local_addr().map_err(listen)?);
+    Ok(Some(listener))
 }
 
 /// Says where the server is, and by what rules it fetches (rule C2).

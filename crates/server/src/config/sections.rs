@@ -8,7 +8,7 @@ use soku_fetch::Networks;
 
 use super::kind::amount::{Bytes, Count, DAY, GIB, HOUR, KIB, MIB, MINUTE, SECOND, Span, TIB};
 use super::kind::list::{NameServers, NetworkList, Ports};
-use super::kind::place::{Database, Directory, Endpoint, Listen, Public, Storage};
+use super::kind::place::{Database, Directory, Endpoint, Listen, PerhapsListen, Public, Storage};
 use super::kind::{Contact, Flag, LogLevels, OneOf, Region};
 use super::secret::{DatabaseUrl, PublicUrl, StorageUrl};
 use super::table::section;
@@ -134,6 +134,13 @@ section! {
     /// Serving the hosted files.
     pub DeliveryConfig "delivery" {
         cache_bytes: u64 = Bytes(0, TIB);
+    }
+}
+
+section! {
+    /// What the process counts about itself.
+    pub MetricsConfig "metrics" {
+        listen: Option<SocketAddr> = PerhapsListen();
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::metrics;
+
 /// A failure of the database. `sqlx` stays behind [`Cause`].
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -185,7 +187,12 @@ impl DbError {
     /// The error of an operation that met `error`.
     pub(super) fn during(operation: &'static str, error: impl Into<Arc<sqlx::Error>>) -> DbError {
         let source = Cause::new(error);
-        match kind(&source.0) {
+        let kind = kind(&source.0);
+        // A row that exists already is mostly an answer, and no failure of the database.
+        if kind != Kind::Constraint {
+            metrics::database_failed();
+        }
+        match kind {
             Kind::Unavailable | Kind::Busy => DbError::Unavailable { operation, source },
             Kind::Full => DbError::Full { operation, source },
             Kind::Damaged | Kind::NotADatabase | Kind::Permission | Kind::Constraint | Kind::Other => {

@@ -2,6 +2,7 @@
 //! commit and one fsync; a write that comes alone starts at once.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -12,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::{Kind, ends_transaction, kind};
 use super::sqlite::{Patience, connect};
 use super::{Act, DbError, Done, Durability, Steps, Tx, Undo};
+use crate::metrics;
 
 /// How many writes may wait; more wait for room.
 const QUEUE: usize = 1024;
@@ -198,6 +200,7 @@ async fn transact(
     patience: Patience,
     jobs: Vec<Box<dyn Job>>,
 ) -> (State, Vec<Box<dyn Job>>) {
+    let begun = Instant::now();
     if let Err(error) = begin(connection, durability, patience).await {
         // Somebody else's long write is no fault of the connection.
         let state = if kind(&error) == Kind::Busy { State::Sound } else { State::Doubtful };
@@ -220,6 +223,10 @@ async fn transact(
     }
     match run_raw(connection, "COMMIT").await {
         Ok(()) => {
+            metrics::database_committed(ran.len());
+            if durability == Durability::PowerCut {
+                metrics::database_synced(begun.elapsed());
+            }
             for (job, own) in ran {
                 match own {
                     Some(error) => job.fail(Arc::new(error)),

@@ -11,6 +11,7 @@ use crate::http::api::Api;
 use crate::http::door::Context;
 use crate::http::error::Refusal;
 use crate::id::KeyDigest;
+use crate::metrics;
 use crate::telemetry::Causes;
 
 const SOKU_API_KEY: HeaderName = HeaderName::from_static("soku-api-key");
@@ -94,6 +95,9 @@ async fn key(api: &Api, headers: &HeaderMap) -> Result<Key, Refusal> {
 fn charge(api: &Api, context: &Context, subject: Subject<'_>, endpoint: Option<Endpoint>) -> Result<(), Refusal> {
     let Some(judged) = api.admission.limits.judge(subject, endpoint) else { return Ok(()) };
     let refused = judged.retry_after_s().map(Refusal::rate_limited);
+    if refused.is_some() {
+        metrics::rate_limited(judged.tier().as_str());
+    }
     context.judged.set(judged).ok();
     refused.map_or(Ok(()), Err)
 }

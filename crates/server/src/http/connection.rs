@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::http::door::Door;
+use crate::metrics::OpenConnection;
 use hearing::Hearing;
 use patient::Patient;
 
@@ -86,11 +87,12 @@ pub async fn serve(
             .max_buf_size(settings.max_head_bytes.max(8 * 1024))
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
+        let open = OpenConnection::count();
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 debug!(client.address = %peer, "A connection ended early: {error}");
             }
-            drop(place);
+            drop((open, place));
         });
     }
     drop(listener);

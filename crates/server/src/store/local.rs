@@ -58,6 +58,10 @@ impl LocalStore {
         Ok(LocalStore(Arc::new(Inner { media, room, small: SmallObjects::new(settings.cache_bytes) })))
     }
 
+    pub(super) fn room(&self) -> &Room {
+        &self.0.room
+    }
+
     pub(super) async fn keep(&self, spool: Spool<'_>, key: &ObjectKey) -> Result<Kept, StoreError> {
         let operation = || format!("keep media `{}`", key.id());
         let object = self.path_of(key.id())?;

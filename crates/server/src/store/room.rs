@@ -80,6 +80,13 @@ impl Room {
         &self.0.owner
     }
 
+    /// The free space of the disk under it, in bytes, where it can be told.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.path()).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// Where the download of `id` is written.
     #[must_use]
     pub fn spool_path(&self, id: &MediaId) -> PathBuf {

@@ -69,6 +69,10 @@ impl S3Store {
         })))
     }
 
+    pub(super) fn room(&self) -> &Room {
+        &self.0.room
+    }
+
     pub(super) async fn keep(&self, spool: Spool<'_>, key: &ObjectKey, meta: &ObjectMeta) -> Result<Kept, StoreError> {
         let path = key.bucket_path(&self.0.prefix).map_err(refused("keep", key.id()))?;
         // Whether a request that failed was carried out all the same is not known here: the sweep finds out.

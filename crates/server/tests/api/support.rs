@@ -64,7 +64,7 @@ impl TestApp {
         let clock = Clock::manual(now);
         let app = app::build(&config, clock.clone(), address).await.expect("the app starts");
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(app::serve(Arc::clone(&app), listener, stop.clone()));
+        let serving = tokio::spawn(app::serve(Arc::clone(&app), listener, None, stop.clone()));
         TestApp { app, address, clock, origin: Origin::start().await, data, client, stop, serving: Some(serving) }
     }
 

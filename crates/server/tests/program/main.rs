@@ -7,6 +7,7 @@ mod connections;
 mod crash;
 mod durability;
 mod log;
+mod metrics;
 mod netns;
 mod program;
 mod seed;

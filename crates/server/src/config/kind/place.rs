@@ -36,6 +36,23 @@ impl Kind for Listen {
     }
 }
 
+/// An address to listen on, or nothing.
+pub(in crate::config) struct PerhapsListen();
+
+impl Shape for PerhapsListen {
+    fn noun(&self) -> &'static str {
+        Listen().noun()
+    }
+}
+
+impl Kind for PerhapsListen {
+    type Value = Option<SocketAddr>;
+
+    fn parse(&self, text: &str) -> Result<Option<SocketAddr>, Unfit> {
+        if text.is_empty() { Ok(None) } else { Listen().parse(text).map(Some) }
+    }
+}
+
 /// A directory.
 pub(in crate::config) struct Directory();
 

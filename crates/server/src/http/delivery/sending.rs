@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use crate::id::RequestId;
 use crate::media::Media;
+use crate::metrics;
 use crate::telemetry::Causes;
 
 /// A part of an answer's body: ready text, or bytes of the file.
@@ -109,6 +110,7 @@ impl Drop for Line {
         let media_id = &self.media.id;
         let status = self.status.as_u16();
         let hung_up = !self.is_broken && sent_bytes < length_bytes;
+        metrics::delivery_ended(*sent_bytes, hung_up || self.is_broken);
         info!(
             request.id = %self.request_id,
             client.address = %self.client,

@@ -7,6 +7,7 @@ use http::Method;
 use tracing::info;
 
 use super::{Context, LogsItself};
+use crate::metrics;
 
 /// A request on its way; dropped unanswered, it says so.
 pub(super) struct Line {
@@ -26,6 +27,8 @@ impl Line {
     /// Tells the answer, unless a part of it does so by itself.
     pub(super) fn answered(mut self, response: &Response) {
         self.is_answered = true;
+        let route = route_name(&self.path);
+        metrics::request_answered(route, method_name(&self.method), response.status().as_u16(), self.started.elapsed());
         if response.extensions().get::<LogsItself>().is_some() {
             return;
         }
@@ -45,6 +48,35 @@ impl Line {
     fn duration_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// The method as a metric's label: one of a few, whatever a client makes up.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        _ => "other",
+    }
+}
+
+/// The route of a path as a metric's label: one of a few, whatever a client asks for.
+fn route_name(path: &str) -> &'static str {
+    const ROUTES: [&str; 9] = [
+        "/v1/media",
+        "/v1/posts",
+        "/v1/templates",
+        "/v1/media/render-og",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/robots.txt",
+        "/metrics",
+    ];
+    if path == "/media" || path.starts_with("/media/") {
+        return "/media";
+    }
+    ROUTES.into_iter().find(|route| *route == path).unwrap_or("other")
 }
 
 impl Drop for Line {
