@@ -219,7 +219,7 @@ reasons! {
     }
     NotReady "not_ready" ServiceUnavailable {
         message: "The server is not ready to take work.",
-        cause: "The database or the storage of this server cannot be reached.",
+        cause: "The database or the storage of this server cannot be reached, or it has too many files and connections open.",
         mend: "Send the request again after `Retry-After` seconds."
     }
 }

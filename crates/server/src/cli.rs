@@ -88,6 +88,11 @@ pub(crate) enum CommandError {
     Start(#[from] StartError),
     #[error("could not listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error(
+        "the limit on open files is {limit}, and at least {needed} are needed: raise it (`ulimit -n`, `LimitNOFILE=`), \
+         or lower SOKU_DOWNLOADS_AT_ONCE"
+    )]
+    OpenFiles { limit: u64, needed: u64 },
     #[error("could not take signals")]
     Signals(#[source] io::Error),
     #[error("could not write the first API key to `{}`: `soku key create --account default` makes another", path.display())]

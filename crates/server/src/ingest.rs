@@ -16,7 +16,7 @@ use tracing::{Instrument as _, error, info, warn};
 use crate::admission::{Admission, Endpoint, EnterRefused, Entry, IdempotencyKey, Outcome, PayloadHash, Ticket, Turn};
 use crate::clock::Clock;
 use crate::db::{Db, DbError, RecordError};
-use crate::failure::Failure;
+use crate::failure::{Failure, is_out_of_files};
 use crate::id::{AccountId, MediaId};
 use crate::media::{Disposition, Media};
 use crate::metrics;
@@ -245,9 +245,12 @@ impl Parts {
     /// the row came to be after all.
     async fn keep(&self, fetched: &Fetched, media: &Media, key: &ObjectKey) -> Result<Kept, Failure> {
         self.store.keep(&fetched.spooled, key, &ObjectMeta::of(media)).await.map_err(|error| {
-            let full = matches!(error, StoreError::Full { .. });
             error!(media.id = %media.id, "Could not keep media: {}", Causes(&error));
-            Failure::from(if full { Reason::StorageFull } else { Reason::StorageFailed })
+            Failure::from(match error {
+                StoreError::Full { .. } => Reason::StorageFull,
+                error if is_out_of_files(&error) => Reason::NotReady,
+                _ => Reason::StorageFailed,
+            })
         })
     }
 
@@ -348,7 +351,7 @@ async fn exact_type(fetched: &Fetched) -> Result<Typed, Failure> {
         Ok(Ok(sniffed)) => sniffed,
         Ok(Err(error)) => {
             error!("Could not read a spool file back: {error}");
-            return Err(Reason::StorageFailed.into());
+            return Err(if is_out_of_files(&error) { Reason::NotReady } else { Reason::StorageFailed }.into());
         }
         Err(panicked) => {
             error!("Telling a file's type panicked: {panicked}");

@@ -1,5 +1,7 @@
 //! `soku serve`: the server, from its first start to its last answer.
 
+mod open_files;
+
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -7,7 +9,6 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,7 @@ enum Showing {
 
 /// Serves until it is told to stop.
 pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), CommandError> {
-    raise_open_files();
+    let config = &open_files::fit(config)?;
     let stop = stop_signals()?;
     let data = DataDir::prepare(&config.data_dir)?;
     let _lock = ServeLock::take(&data)?;
@@ -174,12 +175,4 @@ fn stop_signals() -> Result<CancellationToken, CommandError> {
         }
     });
     Ok(stop)
-}
-
-/// Allows as many open files as the system lets us: every connection is one.
-fn raise_open_files() {
-    let limits = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }) {
-        warn!("Could not raise the number of open files: {error}");
-    }
 }

@@ -46,6 +46,7 @@ pub async fn serve(
 ) {
     let (door, graceful) = (Arc::new(door), GracefulShutdown::new());
     let places = Arc::new(Semaphore::new(settings.max_connections));
+    let mut is_refused = false;
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place.expect("the semaphore is never closed"),
@@ -53,10 +54,16 @@ pub async fn serve(
         };
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
+                Ok(accepted) => {
+                    is_refused = false;
+                    accepted
+                }
                 Err(error) => {
-                    // Mostly «too many open files»: waiting lets connections end, asking again at once burns a core.
-                    warn!("Could not accept a connection: {error}");
+                    // Mostly «too many open files»: waiting lets connections end, asking again at once burns a core, and
+                    // one line tells it.
+                    if !std::mem::replace(&mut is_refused, true) {
+                        warn!("Could not accept a connection: {error}");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }

@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use soku_api::Reason;
 use tracing::error;
 
+use crate::failure::is_out_of_files;
 use crate::http::api::Api;
 use crate::http::conditions::{self, Verdict};
 use crate::http::door::{Context, LogsItself};
@@ -233,6 +234,7 @@ async fn open(
             LibraryError::Db(_) | LibraryError::Store(StoreError::Unavailable { .. }) => {
                 Refusal::because(Reason::NotReady)
             }
+            cause if is_out_of_files(&cause) => Refusal::because(Reason::NotReady),
             // The row is the truth: a file that it promises and that is not there is the server's failure, not a 404.
             LibraryError::Store(_) | LibraryError::Room(_) | LibraryError::Panicked(_) => {
                 Refusal { message: "The file could not be read.".into(), ..Refusal::because(Reason::StorageFailed) }

@@ -8,11 +8,13 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use soku_api::Reason;
+use tokio::net::TcpSocket;
 use tokio::sync::Mutex;
 use tracing::error;
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
+use crate::failure::is_out_of_files;
 use crate::http::api::Api;
 use crate::http::error::Refusal;
 use crate::store::Store;
@@ -63,7 +65,7 @@ pub(crate) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// 200 when database and storage answer and the server is not stopping.
+/// 200 when database and storage answer, something can be opened, and the server is not stopping.
 ///
 /// # Errors
 /// 503 `not_ready` or `shutting_down`; which part is away stays in the log.
@@ -85,6 +87,12 @@ pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Health>, 
     }
     if let Err(causes) = api.pulse.of(&api.store, api.clock.now()).await {
         error!("The storage does not answer: {causes}");
+        return Err(Refusal::because(Reason::NotReady));
+    }
+    if let Err(cause) = TcpSocket::new_v4()
+        && is_out_of_files(&cause)
+    {
+        error!("No file or socket can be opened: {cause}");
         return Err(Refusal::because(Reason::NotReady));
     }
     Ok(Json(Health { status: "ok" }))

@@ -3,11 +3,12 @@
 use soku_api::Reason;
 use soku_fetch::FetchError;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, is_out_of_files};
 
 /// The failure that a client sees for `error`; its cause stays behind.
 pub(super) fn from_fetch(error: &FetchError) -> Failure {
     let reason = match error {
+        error if is_out_of_files(error) => Reason::NotReady,
         FetchError::AddressNotPublic => Reason::AddressNotPublic,
         FetchError::PortBlocked => Reason::PortBlocked,
         FetchError::CredentialsInUrl => Reason::CredentialsInUrl,

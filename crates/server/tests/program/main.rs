@@ -9,5 +9,6 @@ mod durability;
 mod log;
 mod metrics;
 mod netns;
+mod open_files;
 mod program;
 mod seed;
