@@ -58,7 +58,10 @@ pub(crate) async fn body(
 /// # Errors
 /// 400 with `invalid_json`, `missing_field`, `invalid_type`, `invalid_url` or `credentials_in_url`.
 pub(crate) fn source_url(body: &[u8]) -> Result<SourceUrl, Refusal> {
-    let Object { url } = serde_json::from_slice(body).map_err(|_| Refusal::because(Reason::InvalidJson))?;
+    // What is ignored of it must be text, too, and no deeper than what is read.
+    let text = std::str::from_utf8(body).ok().filter(|text| !is_too_deep(text));
+    let object = text.and_then(|text| serde_json::from_str(text).ok());
+    let Object { url } = object.ok_or_else(|| Refusal::because(Reason::InvalidJson))?;
     match url {
         None => Err(Refusal::because(Reason::MissingField)),
         Some(Value::String(text)) => SourceUrl::parse(&text).map_err(|refused| match refused {
@@ -67,6 +70,28 @@ pub(crate) fn source_url(body: &[u8]) -> Result<SourceUrl, Refusal> {
         }),
         Some(_) => Err(Refusal::because(Reason::InvalidType)),
     }
+}
+
+/// How deep arrays and objects may stand in one another: as deep as the JSON library reads what it keeps.
+const DEEPEST: usize = 127;
+
+/// Whether the brackets outside strings are deeper than that. Of what is no JSON it may say anything.
+fn is_too_deep(json: &str) -> bool {
+    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
 }
 
 /// A JSON object in which no field stands twice: parsers disagree on which one counts (RFC 8259 §4).
@@ -125,13 +150,24 @@ mod tests {
             b"{\"url\": \"https://example.com/\"} x",
             b"{\"url\": \"https://a.example/\", \"url\": \"https://b.example/\"}",
             b"{\"url\": \"\xff\"}",
+            b"{\"url\": \"https://example.com/\", \"later\": \"\xff\"}",
+            b"{\"url\": \"https://example.com/\", \"later\": 1, \"later\": 2}",
             b"{\"url\": \"\\ud800\"}",
             b"\xef\xbb\xbf{}",
         ] {
             assert_eq!(reason(body), Reason::InvalidJson, "{}", body.escape_ascii());
         }
-        let deep = format!("{{\"url\": {}{}}}", "[".repeat(4000), "]".repeat(4000));
-        assert_eq!(reason(deep.as_bytes()), Reason::InvalidJson);
+        for name in ["url", "later"] {
+            let deep =
+                |depth: usize| format!("{{\"{name}\": {}{}}}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
+            assert_eq!(reason(&deep(30_000)), Reason::InvalidJson);
+            assert_eq!(reason(&deep(127)), Reason::InvalidJson);
+            assert_ne!(reason(&deep(126)), Reason::InvalidJson);
+        }
+        let brackets = format!(r#"{{"url": "https://example.com/a.mp4", "later": "\"{}"}}"#, "[".repeat(4000));
+        assert!(source_url(brackets.as_bytes()).is_ok(), "no depth inside a string");
+        let number = format!(r#"{{"url": "https://example.com/a.mp4", "later": {}}}"#, "9".repeat(5000));
+        assert!(source_url(number.as_bytes()).is_ok());
         assert_eq!(reason(b"{}"), Reason::MissingField);
         assert_eq!(reason(b"{\"URL\": \"https://example.com/\"}"), Reason::MissingField);
         for body in [&br#"{"url": null}"#[..], br#"{"url": 1}"#, br#"{"url": ["https://example.com/"]}"#] {
