@@ -31,6 +31,9 @@ pub use parts::StartError;
 /// How long connections may take to end after the last download has.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
+/// Those who look at metrics are few, and must not take the files that the work needs.
+const METRICS_CONNECTIONS: usize = 8;
+
 /// How often what other processes left behind is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
@@ -115,7 +118,9 @@ pub fn open_library(config: &Config, db: Db) -> Result<Library, StartError> {
 pub async fn serve(app: Arc<App>, listener: TcpListener, metrics: Option<TcpListener>, stop: CancellationToken) {
     let (api, outside) = (&app.api, &app.outside);
     let routes = crate::http::routes(Arc::clone(api));
-    let door = Door::new(routes, api.clock.clone(), outside.trusted_proxies.clone());
+    let door = Door::new(routes, api.clock.clone(), outside.trusted_proxies.clone())
+        .with_max_head(outside.connection.max_head_bytes)
+        .with_limits(Arc::clone(&api.admission));
     let grace = outside.stop_grace;
     let connections = connection::serve(listener, door, outside.connection, stop.clone(), grace + LAST_ANSWERS);
     let downloads = async {
@@ -138,7 +143,8 @@ async fn serve_metrics(app: Arc<App>, listener: Option<TcpListener>, stop: Cance
     let Some(listener) = listener else { return };
     let routes = crate::http::metrics::routes(Arc::clone(&app.api));
     let door = Door::new(routes, app.api.clock.clone(), Vec::new());
-    connection::serve(listener, door, app.outside.connection, stop, Duration::ZERO).await;
+    let connection = ConnectionSettings { max_connections: METRICS_CONNECTIONS, ..app.outside.connection };
+    connection::serve(listener, door, connection, stop, Duration::ZERO).await;
 }
 
 impl App {

@@ -54,6 +54,12 @@ struct Applied {
     names: (&'static str, &'static str),
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Allowed,
+    Refused,
+}
+
 impl Limits {
     /// An empty table.
     #[must_use]
@@ -75,22 +81,28 @@ impl Limits {
         Some(self.judge_at(&mut table, subject, endpoint, now))
     }
 
+    /// How a caller stands, without a charge. `None` where limits are switched off.
+    #[must_use]
+    pub fn look(&self, subject: Subject<'_>) -> Option<Judged> {
+        if !self.settings.enabled {
+            return None;
+        }
+        let mut table = self.table();
+        let now = table.steady.now();
+        let applied = self.applied(&table, subject, None);
+        Some(table.tell(subject, &applied, Verdict::Allowed, now))
+    }
+
     fn judge_at(&self, table: &mut Table, subject: Subject<'_>, endpoint: Option<Endpoint>, now: Moment) -> Judged {
         let applied = self.applied(table, subject, endpoint);
-        let refused = applied.iter().any(|limit| table.standing(limit, now).remaining == 0);
-        if !refused {
-            for limit in &applied {
-                table.charge(limit, now);
-            }
+        let is_full = |limit| table.standing(limit, now).remaining == 0;
+        if applied.iter().any(is_full) {
+            return table.tell(subject, &applied, Verdict::Refused, now);
         }
-
-        let tightest = applied
-            .iter()
-            .map(|limit| (limit.bounds.minute.quota, table.standing(limit, now)))
-            .reduce(|one, other| if one.1.tighter(other.1) == one.1 { one } else { other })
-            .expect("a tier applies to every request");
-        let policies = applied.iter().flat_map(|limit| table.policies(limit, now)).collect();
-        Judged::new(subject.tier(), now.wall.0, tightest, refused, policies)
+        for limit in &applied {
+            table.charge(limit, now);
+        }
+        table.tell(subject, &applied, Verdict::Allowed, now)
     }
 
     fn applied(&self, table: &Table, subject: Subject<'_>, endpoint: Option<Endpoint>) -> Vec<Applied> {
@@ -134,6 +146,17 @@ impl Table {
         });
         kept.window.charge(now.steady_ms);
         kept.dirty = true;
+    }
+
+    /// The verdict, and how the limits stand with it.
+    fn tell(&self, subject: Subject<'_>, applied: &[Applied], verdict: Verdict, now: Moment) -> Judged {
+        let tightest = applied
+            .iter()
+            .map(|limit| (limit.bounds.minute.quota, self.standing(limit, now)))
+            .reduce(|one, other| if one.1.tighter(other.1) == one.1 { one } else { other })
+            .expect("a tier applies to every request");
+        let policies = applied.iter().flat_map(|limit| self.policies(limit, now)).collect();
+        Judged::new(subject.tier(), now.wall.0, tightest, verdict == Verdict::Refused, policies)
     }
 
     fn policies(&self, limit: &Applied, now: Moment) -> Vec<Policy> {

@@ -1,5 +1,6 @@
 //! The door: every request gets an id here, every answer its headers, every error its envelope, and the log one line.
 
+mod head;
 mod line;
 
 use std::net::IpAddr;
@@ -11,12 +12,12 @@ use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Request, Version};
+use http::{HeaderName, HeaderValue, Request};
 use ipnet::IpNet;
 use tower::ServiceExt as _;
 use tracing::{Instrument as _, error};
 
-use crate::admission::{Judged, client_address};
+use crate::admission::{Admission, Judged, Subject, client_address};
 use crate::clock::Clock;
 use crate::http::error::Refusal;
 use crate::http::{caller, delivery};
@@ -44,13 +45,27 @@ pub struct Door {
     router: Router,
     clock: Clock,
     trusted_proxies: Vec<IpNet>,
+    max_head_bytes: usize,
+    admission: Option<Arc<Admission>>,
 }
 
 impl Door {
     /// A door in front of `router`; forwarded addresses are believed from `trusted_proxies` alone.
     #[must_use]
     pub fn new(router: Router, clock: Clock, trusted_proxies: Vec<IpNet>) -> Door {
-        Door { router, clock, trusted_proxies }
+        Door { router, clock, trusted_proxies, max_head_bytes: usize::MAX, admission: None }
+    }
+
+    /// The same, for requests whose head has at most `max_head_bytes`.
+    #[must_use]
+    pub fn with_max_head(self, max_head_bytes: usize) -> Door {
+        Door { max_head_bytes, ..self }
+    }
+
+    /// The same, which tells of the limits of `admission` where no handler came to judge by them.
+    #[must_use]
+    pub fn with_limits(self, admission: Arc<Admission>) -> Door {
+        Door { admission: Some(admission), ..self }
     }
 
     /// Takes one request through the routes and makes the answer complete. Never fails.
@@ -60,23 +75,31 @@ impl Door {
         let line = Line::begin(context.clone(), request.method().clone(), request.uri().path().to_owned());
         request.extensions_mut().insert(context.clone());
 
-        let answer = if lacks_host(&request) {
-            Refusal::bad_request("The 'Host' header is missing.").render(&context.request_id, self.clock.now())
-        } else {
-            // At the highest level, so that no choice of what is logged takes the id from the lines that are.
-            let span = tracing::error_span!("request", request.id = %context.request_id);
-            route(self.router.clone(), &self.clock, &context, request).instrument(span).await
+        let answer = match head::judge(&request, self.max_head_bytes) {
+            Err(refusal) => refusal.render(&context.request_id, self.clock.now()),
+            Ok(()) => {
+                // At the highest level, so that no choice of what is logged takes the id from the lines that are.
+                let span = tracing::error_span!("request", request.id = %context.request_id);
+                route(self.router.clone(), &self.clock, &context, request).instrument(span).await
+            }
         };
 
+        self.tell_limits(&context, &line.path);
         let response = complete(answer, &context, &line.path);
         line.answered(&response);
         response
     }
-}
 
-/// HTTP/1.1 requires `Host` (RFC 9112 §3.2); the HTTP library lets a request without one through.
-fn lacks_host(request: &Request<Body>) -> bool {
-    request.version() == Version::HTTP_11 && request.headers().get_all(http::header::HOST).iter().count() != 1
+    /// Every answer of the API tells its limits: one that came before the verdict (no host, no database, a bug), those of the
+    /// address, uncharged.
+    fn tell_limits(&self, context: &Context, path: &str) {
+        let is_api = path == "/v1" || path.starts_with("/v1/");
+        if let Some(admission) = self.admission.as_ref().filter(|_| is_api && context.judged.get().is_none())
+            && let Some(standing) = admission.limits.look(Subject::Address(context.client))
+        {
+            context.judged.set(standing).ok();
+        }
+    }
 }
 
 async fn route(router: Router, clock: &Clock, context: &Context, request: Request<Body>) -> Response {

@@ -26,6 +26,8 @@ pub struct Refusal {
     pub code: ErrorCode,
     pub message: Cow<'static, str>,
     pub details: Option<Box<ErrorDetails>>,
+    /// The status, where it is not the code's.
+    pub own_status: Option<StatusCode>,
     /// Headers beside the envelope's own, such as `Allow`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -34,7 +36,7 @@ impl Refusal {
     /// A refusal without details.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { code, message: message.into(), details: None, headers: Vec::new() }
+        Refusal { code, message: message.into(), details: None, own_status: None, headers: Vec::new() }
     }
 
     /// A refusal with a reason of the closed list; code and message follow from it.
@@ -136,6 +138,21 @@ impl Refusal {
         Refusal::new(ErrorCode::ValidationError, message)
     }
 
+    /// 431: the head of the request has more than `limit_bytes`.
+    #[must_use]
+    pub fn head_too_large(limit_bytes: usize) -> Refusal {
+        let message = format!("The request line and headers are larger than {limit_bytes} bytes.");
+        let own_status = Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        Refusal { own_status, ..Refusal::new(ErrorCode::ValidationError, message) }
+    }
+
+    /// This refusal, naming the part of the request that must change.
+    #[must_use]
+    pub fn about(mut self, field: &str) -> Refusal {
+        self.details.get_or_insert_default().field = Some(field.to_owned());
+        self
+    }
+
     /// The refusal that fits a bare error status that some lower part answered; `None` where the status is no error.
     #[must_use]
     pub fn for_status(status: StatusCode) -> Option<Refusal> {
@@ -160,10 +177,11 @@ impl Refusal {
         self
     }
 
-    /// The status that the code is sent with.
+    /// The status that it is sent with.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let of_the_code = || StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.own_status.unwrap_or_else(of_the_code)
     }
 
     /// The reason, where there is one.
@@ -218,6 +236,7 @@ impl From<&Failure> for Refusal {
             code: reason.code(),
             message: message_of(failure),
             details: Some(Box::new(details)),
+            own_status: None,
             headers: Vec::new(),
         };
         if refusal.code == ErrorCode::ServiceUnavailable {

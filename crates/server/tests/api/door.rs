@@ -204,14 +204,41 @@ async fn a_body_that_does_not_come_is_a_timeout() {
 #[tokio::test]
 async fn a_request_without_a_host_is_refused() {
     let app = TestApp::start().await;
+    let ask = async |version: &str, hosts: &[&[u8]]| {
+        let mut bytes = format!("GET /healthz HTTP/{version}\r\nConnection: close\r\n").into_bytes();
+        for host in hosts {
+            bytes.extend([b"Host: ", *host, b"\r\n"].concat());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        parse(&app.raw(&bytes).await)
+    };
 
-    let none = app.raw(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").await;
-    let two = app.raw(b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n").await;
-    let old = app.raw(b"GET /healthz HTTP/1.0\r\n\r\n").await;
-
-    parse(&none).refused(400, "validation_error", "");
-    parse(&two).refused(400, "validation_error", "");
-    assert!(old.starts_with(b"HTTP/1.0 200"), "{}", old.escape_ascii());
+    for (version, hosts, words) in [
+        ("1.1", &[][..], "is missing"),
+        ("1.1", &[&b"a"[..], b"b"], "more than once"),
+        ("1.0", &[b"a", b"a"], "more than once"),
+        ("1.1", &[b""], "not a host"),
+        ("1.1", &[b"a b/c"], "not a host"),
+        ("1.1", &[b"\xff"], "not a host"),
+        ("1.1", &[b"u@a"], "not a host"),
+        ("1.1", &[b"a:b"], "not a host"),
+        ("1.1", &[b"a:70000"], "not a host"),
+        ("1.1", &[b":80"], "not a host"),
+        ("1.1", &[b"[::1"], "not a host"),
+        ("1.1", &[b"[x]"], "not a host"),
+        ("1.1", &[b"%zz"], "not a host"),
+        ("1.0", &[b"a, b"], "not a host"),
+    ] {
+        let error = ask(version, hosts).await.refused(400, "validation_error", "");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(words)), "{hosts:?}: {error}");
+        assert_eq!(error["details"]["field"], "Host");
+    }
+    for host in
+        ["a", "a:80", "a:", "my_app.internal:8080", "xn--bcher-kva.example.", "127.0.0.1:1", "[::1]:8080", "%C3%BC.de"]
+    {
+        assert_eq!(ask("1.1", &[host.as_bytes()]).await.status, 200, "{host}");
+    }
+    assert_eq!(ask("1.0", &[]).await.status, 200);
 }
 
 #[tokio::test]
@@ -220,14 +247,32 @@ async fn a_head_that_never_ends_is_cut_off() {
 
     let half = app.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await;
     let silent = app.raw(b"").await;
-    let mut large = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ".to_vec();
-    large.extend(std::iter::repeat_n(b'a', 70_000));
-    large.extend_from_slice(b"\r\n\r\n");
-    let large = app.raw(&large).await;
 
     assert!(!half.starts_with(b"HTTP/1.1 200"));
     assert!(silent.is_empty());
-    assert!(large.is_empty() || large.starts_with(b"HTTP/1.1 431"), "{}", large.escape_ascii());
+}
+
+#[tokio::test]
+async fn a_head_is_refused_when_it_is_larger_than_the_limit() {
+    let app = TestApp::with(&[("SOKU_HTTP_MAX_HEAD", "20KiB")]).await;
+    let head = |target: usize, field: usize| {
+        let target = format!("/healthz?{}", "t".repeat(target));
+        let field = "f".repeat(field);
+        format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: {field}\r\n\r\n").into_bytes()
+    };
+    let rest = 20 * 1024 - head(0, 0).len();
+
+    for (target, field) in [(0, rest), (rest, 0), (rest / 2, rest / 2)] {
+        assert_eq!(parse(&app.raw(&head(target, field)).await).status, 200);
+    }
+    for (target, field) in [(0, rest + 1), (rest + 1, 0), (rest / 2 + 1, rest / 2 + 1), (10_000, rest)] {
+        let answer = parse(&app.raw(&head(target, field)).await);
+        let error = answer.refused(431, "validation_error", "");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains("20480 bytes")), "{error}");
+    }
+    // Far beyond it nothing makes a request of it, and so no envelope; but the answer is heard.
+    let flood = app.raw(&head(0, 300_000)).await;
+    assert!(flood.starts_with(b"HTTP/1.1 431 "), "{}", flood.escape_ascii());
 }
 
 #[tokio::test]

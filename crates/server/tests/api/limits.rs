@@ -129,6 +129,26 @@ async fn every_answer_of_the_api_tells_its_limits() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_verdict_tells_how_the_address_stands() {
+    let app = TestApp::start().await;
+    let key = app.subscribed().await;
+    app.get("/v1/nothing").await;
+
+    let no_host = app.raw(b"POST /v1/media HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    let no_host = String::from_utf8_lossy(&no_host).into_owned();
+    app.app.api.db.close().await;
+    let no_database = app.import(&key, "http://127.0.0.1/a.png").await;
+
+    assert!(no_host.starts_with("HTTP/1.1 400 ") && no_host.contains("x-ratelimit-remaining: 34\r\n"), "{no_host}");
+    no_database.refused(503, "service_unavailable", "not_ready");
+    assert_eq!(no_database.header("x-ratelimit-tier"), "default");
+    assert_eq!(no_database.header("x-ratelimit-limit"), "35");
+    assert_eq!(no_database.header("x-ratelimit-remaining"), "34", "neither of the two was charged");
+    assert!(no_database.header("ratelimit").contains("r=34"), "{no_database:?}");
+    assert!(no_database.header("ratelimit-policy").contains("q="), "{no_database:?}");
+}
+
+#[tokio::test]
 async fn switched_off_limits_say_and_refuse_nothing() {
     let app = TestApp::with(&[("SOKU_RATE_LIMIT_ENABLED", "false")]).await;
 

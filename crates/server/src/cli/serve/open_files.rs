@@ -7,8 +7,8 @@ use tracing::warn;
 use crate::cli::CommandError;
 use crate::config::Config;
 
-/// What a process has open anyway: streams, locks, folders, the listener, the runtime's own. Some 20, and some to spare.
-const OWN: u64 = 32;
+/// What a process has open anyway: streams, locks, folders, the listeners, metrics and the runtime. Some 20, and some to spare.
+const OWN: u64 = 40;
 /// The socket to the source, the spool file, and one more: another address that is tried, a name server, a folder.
 const PER_DOWNLOAD: u64 = 3;
 /// SQLite's file, its log and its index; one socket of PostgreSQL is less.
