@@ -10,8 +10,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::local::TRIAL;
 use super::sync::sync_dir;
-use crate::id::OwnerId;
 
 const MARKER: &str = "soku-data";
 const MARKER_HEAD: &str = "soku data directory, layout ";
@@ -138,8 +138,9 @@ fn refuse_strangers(root: &Path) -> Result<(), DataDirError> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let expected = match name.as_str() {
             "lost+found" | "first-key" | "serve.lock" => true,
-            "media" => holds_only_hex(&entry.path(), 2),
-            "spool" => holds_only_hex(&entry.path(), 24),
+            // A backup may have caught a link that was only tried.
+            "media" => holds_only(&entry.path(), |name| is_hex(name, 2) || name.ends_with(TRIAL.as_bytes())),
+            "spool" => holds_only(&entry.path(), |name| is_hex(name, 24)),
             other => other.starts_with('.') || other.starts_with("soku"),
         };
         // Another process may be preparing the same directory at this moment: what it makes after its mark is ours.
@@ -150,23 +151,32 @@ fn refuse_strangers(root: &Path) -> Result<(), DataDirError> {
     Ok(())
 }
 
-/// Whether every name in a directory is so many hex digits, as those of shards and rooms are.
-fn holds_only_hex(directory: &Path, digits: usize) -> bool {
-    let is_hex = |name: &[u8]| name.len() == digits && name.iter().all(u8::is_ascii_hexdigit);
+fn holds_only(directory: &Path, is_ours: impl Fn(&[u8]) -> bool) -> bool {
     let entries = fs::read_dir(directory);
     entries.is_ok_and(|mut entries| {
-        entries.all(|entry| entry.is_ok_and(|entry| is_hex(entry.file_name().as_encoded_bytes())))
+        entries.all(|entry| entry.is_ok_and(|entry| is_ours(entry.file_name().as_encoded_bytes())))
     })
 }
 
-/// Whole or not at all: a mark that a crash cut short would lock the operator out.
+/// Whether a name is so many hex digits, as those of shards and rooms are.
+fn is_hex(name: &[u8], digits: usize) -> bool {
+    name.len() == digits && name.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Whole or not at all: a mark that a crash cut short would lock the operator out. The draft has one name for all who
+/// write it, so that the next start takes up what a crash left; they all write the same.
 fn write_marker(root: &Path) -> Result<(), DataDirError> {
-    let draft = root.join(format!(".{MARKER}.{}", OwnerId::random()));
+    let (draft, marker) = (root.join(format!(".{MARKER}")), root.join(MARKER));
     let write = || {
         let mut file = open_lock(&draft)?;
-        writeln!(file, "{MARKER_HEAD}{LAYOUT}")?;
+        let text = format!("{MARKER_HEAD}{LAYOUT}\n");
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)?;
         file.sync_all()?;
-        fs::rename(&draft, root.join(MARKER))
+        match fs::rename(&draft, &marker) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && marker.exists() => Ok(()),
+            outcome => outcome,
+        }
     };
     write().map_err(failed("write", &root.join(MARKER)))
 }

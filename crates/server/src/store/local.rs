@@ -20,6 +20,9 @@ use super::room::Room;
 use super::sync::sync_dir;
 use crate::id::MediaId;
 
+/// How the name of a link ends that was only tried.
+pub(super) const TRIAL: &str = ".try";
+
 /// What can be set about the local store.
 #[derive(Clone, Debug)]
 pub struct LocalSettings {
@@ -199,10 +202,16 @@ fn make_shards(media: &Path) -> io::Result<()> {
 /// Some mounts cannot: better known at the start than at the first upload.
 fn try_to_link(room: &Room, media: &Path) -> Result<(), StoreError> {
     let id = MediaId::random();
-    let (from, to) = (room.spool_path(&id), media.join(format!("{id}.try")));
+    let (from, to) = (room.spool_path(&id), media.join(format!("{id}{TRIAL}")));
     let outcome = File::create_new(&from).and_then(|_| fs::hard_link(&from, &to));
     for trial in [&from, &to] {
         let _ = fs::remove_file(trial);
+    }
+    // Those that crashes left; one of a process that is trying now has served already.
+    for left in fs::read_dir(media).into_iter().flatten().flatten() {
+        if left.file_name().as_encoded_bytes().ends_with(TRIAL.as_bytes()) {
+            let _ = fs::remove_file(left.path());
+        }
     }
     outcome.map_err(|error| {
         let places = format!("link a file from `{}` into `{}`", room.path().display(), media.display());

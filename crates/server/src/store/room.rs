@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::data::{DataDir, open_lock};
-use super::sync::SharedDir;
+use super::sync::{SharedDir, sync_dir};
 use crate::id::{MediaId, OwnerId};
 
 const LOCK: &str = "lock";
@@ -66,6 +66,9 @@ impl Room {
                 _ => {}
             }
             if let Some(lock) = lock_room(&path).map_err(failed("lock", &path))? {
+                // What is noted in a room explains what is in the store: its own name must outlive a power cut too.
+                let spool = data.spool();
+                sync_dir(&spool).map_err(failed("sync", &spool))?;
                 let dir = SharedDir::open(&path).map_err(failed("open", &path))?;
                 return Ok(Room(Arc::new(Inner { owner, path, dir, _lock: lock })));
             }

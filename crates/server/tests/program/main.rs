@@ -12,3 +12,4 @@ mod netns;
 mod open_files;
 mod program;
 mod seed;
+mod torture;

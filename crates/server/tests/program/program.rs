@@ -51,7 +51,17 @@ impl Place {
     }
 
     /// Starts `command`, which runs the program, perhaps under a tool that watches it.
-    pub(crate) fn start_as(&self, mut command: Command) -> Program {
+    pub(crate) fn start_as(&self, command: Command) -> Program {
+        let log = self.folder.path().join(format!("log-{}", self.lives() + 1));
+        let child = self.spawn(command);
+        let mut program = Program { child, base: String::new(), key: String::new(), log };
+        program.base = program.listens();
+        program.key = self.first_key();
+        program
+    }
+
+    /// Starts `command` as [`Place::start_as`] does, and waits for nothing.
+    pub(crate) fn spawn(&self, mut command: Command) -> Child {
         let log = self.folder.path().join(format!("log-{}", self.lives() + 1));
         let stderr = File::create(&log).expect("a log file");
         command
@@ -68,11 +78,12 @@ impl Place {
             .stdin(Stdio::null())
             .stdout(File::options().create(true).append(true).open(self.folder.path().join("stdout")).expect("a file"))
             .stderr(stderr);
-        let child = command.spawn().expect("the program starts");
-        let mut program = Program { child, base: String::new(), key: String::new(), log };
-        program.base = program.listens();
-        program.key = self.first_key();
-        program
+        command.spawn().expect("the program starts")
+    }
+
+    /// The command line on this data directory.
+    pub(crate) fn tool(&self) -> Tool {
+        Tool { data: self.data() }
     }
 
     fn lives(&self) -> usize {
@@ -105,6 +116,20 @@ impl Place {
             }
         }
         files
+    }
+}
+
+/// Starts commands on a data directory.
+pub(crate) struct Tool {
+    data: PathBuf,
+}
+
+impl Tool {
+    /// The program, still without arguments.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_soku"));
+        command.env_clear().env("SOKU_DATA_DIR", &self.data);
+        command
     }
 }
 

@@ -1,5 +1,6 @@
 //! The data directory: whose it is, and that one `serve` works in it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -51,8 +52,20 @@ fn a_backup_may_be_brought_back_into_a_new_directory() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("soku.db"), "").unwrap();
     fs::create_dir_all(home.path().join("media/0f")).unwrap();
+    fs::write(home.path().join("media").join(format!("{}.try", OwnerId::random())), "").unwrap();
     fs::create_dir_all(home.path().join("spool").join(OwnerId::random().as_str())).unwrap();
 
+    DataDir::prepare(home.path()).unwrap();
+}
+
+#[test]
+fn a_mark_that_a_crash_left_half_written_is_written_anew_and_its_draft_is_gone() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join(".soku-data"), "soku data dir").unwrap();
+
+    DataDir::prepare(home.path()).unwrap();
+
+    assert_eq!(names_in(home.path()), BTreeSet::from(["soku-data".to_owned(), "spool".to_owned()]));
     DataDir::prepare(home.path()).unwrap();
 }
 

@@ -46,6 +46,18 @@ async fn an_object_is_the_spool_file_itself_and_private() {
 }
 
 #[tokio::test]
+async fn a_trial_link_that_a_crash_left_is_gone_with_the_next_start() {
+    let bed = Bed::on_files();
+    let left = bed.data.root().join("media").join(format!("{}.try", MediaId::random()));
+    fs::write(&left, "").unwrap();
+
+    LocalStore::open(&bed.data, bed.room.clone(), &LocalSettings::default()).unwrap();
+
+    assert!(!left.exists());
+    assert_eq!(bed.objects(), BTreeSet::new());
+}
+
+#[tokio::test]
 async fn an_object_is_never_overwritten() {
     let bed = Bed::on_files();
     let key = bed.keep(b"first").await;
