@@ -113,6 +113,16 @@ impl Policy {
         &self.allow_ports
     }
 
+    /// Whether an address would be dialled by lists and tables alone. When a source is fetched, this machine's own
+    /// addresses are refused on top, unless an allow list names them.
+    #[must_use]
+    pub fn dials(&self, address: SocketAddr) -> bool {
+        match self.judge_with_port(&Own::default(), address) {
+            PortVerdict::Public | PortVerdict::Allowed => true,
+            PortVerdict::AddressNotPublic | PortVerdict::PortBlocked => false,
+        }
+    }
+
     /// Whether any network is allowed beyond the public ones.
     pub(crate) fn has_allow_list(&self) -> bool {
         !self.allow.is_empty()

@@ -79,6 +79,9 @@ fn inspect(window: &mut Window<'_>) -> Sniffed {
     if let Some(text) = encoding::without_byte_order_mark(head) {
         return text::judge(&text);
     }
+    if let Some(mime) = text::beginning(head) {
+        return Sniffed::NotMedia(mime);
+    }
     if let Some(format) = unsigned(window) {
         return Sniffed::Media(format);
     }

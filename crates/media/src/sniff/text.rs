@@ -17,13 +17,34 @@ pub(super) fn judge(text: &Text<'_>) -> Sniffed {
     }
 }
 
+/// The kind of what begins as a page, markup or a script and goes on with bytes that are no text: whoever reads it may
+/// run its begin all the same (WHATWG MIME Sniffing §7.1 calls it a page too).
+pub(super) fn beginning(head: &[u8]) -> Option<&'static str> {
+    let rest = head.trim_ascii_start();
+    match markup::detect(rest) {
+        Some(markup::SVG) => Some(markup::XML),
+        Some(mime) => Some(mime),
+        None => script(rest),
+    }
+}
+
+fn script(rest: &[u8]) -> Option<&'static str> {
+    if rest.strip_prefix(b"#!").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"/")) {
+        Some("text/x-shellscript")
+    } else if rest.starts_with(b"<?php") || rest.starts_with(b"<?=") {
+        Some("text/x-php")
+    } else {
+        None
+    }
+}
+
 fn plain(letters: &[u8]) -> &'static str {
     let rest = letters.trim_ascii_start();
+    if let Some(script) = script(rest) {
+        return script;
+    }
     if rest.starts_with(b"#!") {
         return "text/x-shellscript";
-    }
-    if rest.starts_with(b"<?php") || rest.starts_with(b"<?=") {
-        return "text/x-php";
     }
     if rest.starts_with(b"WEBVTT") {
         return "text/vtt";

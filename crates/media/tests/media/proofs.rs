@@ -93,6 +93,37 @@ fn a_header_cannot_make_a_drawing_in_another_encoding_into_media() {
 }
 
 #[test]
+fn a_header_cannot_make_a_page_or_a_script_with_bytes_behind_it_into_media() {
+    let mut dice = Dice::new(7);
+    let noise: Vec<u8> = (0..3_000).map(|_| u8::try_from(dice.below(256)).unwrap()).collect();
+    for begin in [
+        "<html>",
+        "  \r\n<HTML><script>alert(1)</script>",
+        "<script src=//evil>",
+        "<!DOCTYPE html>",
+        "<!-- x --><b>",
+        "<svg onload=alert(1)>",
+        "<?xml version='1.0'?><svg onload='alert(1)'>",
+        "<iframe/>",
+        "#!/usr/bin/python3\n",
+        "#! /bin/sh\n",
+        "<?php __HALT_COMPILER(); ?>",
+        "<?= system(1) ?>",
+    ] {
+        let bytes = [begin.as_bytes(), &noise].concat();
+        for header in MEDIA_HEADERS {
+            let refused = judge(sniff(&bytes, true), Some(header.as_bytes()));
+            assert!(refused.is_err(), "{begin} as {header}: {refused:?}");
+            assert!(whole_is_refused(&bytes, header), "{begin} as {header}");
+        }
+    }
+}
+
+fn whole_is_refused(bytes: &[u8], header: &str) -> bool {
+    judge(whole(bytes), Some(header.as_bytes())).is_err()
+}
+
+#[test]
 fn a_header_cannot_make_an_archive_a_document_or_a_program_into_media() {
     let tar = [vec![b'a'; 100], vec![0; 157], b"ustar\x0000".to_vec(), vec![0; 248]].concat();
     let mut windows = vec![0; 512];

@@ -123,30 +123,43 @@ impl fmt::Debug for PublicUrl {
 
 const HIDDEN: &str = "***";
 
-/// A URL with its password, and whatever a query calls one, hidden; all of it where it has an `@` but is no URL.
+/// What may be read of a URL's query: parameters of PostgreSQL that hold no secret.
+const HARMLESS: [&str; 9] =
+    ["application_name", "dbname", "host", "options", "port", "sslcert", "sslmode", "sslrootcert", "user"];
+
+/// A URL with its password and fragment hidden, and every value of its query that is not known to be harmless: people put
+/// tokens anywhere. All of it where it was meant to be a URL and is none.
 pub(super) fn without_password(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else {
-        return if text.contains('@') { HIDDEN.to_owned() } else { text.to_owned() };
+    // An `@` in the path was mostly meant to end a password with a slash in it, or a slash is missing before the host.
+    let is_clear = |url: &Url| (url.has_host() || url.scheme() == "sqlite") && !url.path().contains('@');
+    let Some(mut url) = Url::parse(text).ok().filter(is_clear) else {
+        // Whatever was meant to be a URL and is none may have its password anywhere.
+        let is_host_and_port = |(host, port): (&str, &str)| !host.is_empty() && port.parse::<u16>().is_ok();
+        let may_hide = text.contains(['@', '?', '#', ':']) && !text.split_once(':').is_some_and(is_host_and_port);
+        return if may_hide { HIDDEN.to_owned() } else { text.to_owned() };
     };
-    if url.cannot_be_a_base() {
-        return if text.contains('@') { HIDDEN.to_owned() } else { text.to_owned() };
-    }
-    let has_secret =
-        |name: &str| ["password", "secret", "token", "key"].iter().any(|word| name.to_lowercase().contains(word));
-    let query_has_secret = url.query_pairs().any(|(name, _)| has_secret(&name));
-    if url.password().is_none() && !query_has_secret {
+    // The only user that is a name and not a token by itself.
+    let is_token = !url.username().is_empty() && url.password().is_none() && !url.scheme().starts_with("postgres");
+    let is_harmless = |name: &str| HARMLESS.contains(&name) || name.starts_with("options[");
+    let hides_query = url.query_pairs().any(|(name, _)| !is_harmless(&name));
+    if url.password().is_none() && !is_token && !hides_query && url.fragment().is_none() {
         return text.to_owned();
+    }
+    if is_token {
+        url.set_username(HIDDEN).expect("a URL with a user has a host");
     }
     if url.password().is_some() {
         url.set_password(Some(HIDDEN)).expect("a URL with a password has a host");
     }
-    if query_has_secret {
+    if hides_query {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         let shown = pairs
             .into_iter()
-            .map(|(name, value)| if has_secret(&name) { (name, HIDDEN.to_owned()) } else { (name, value) });
-        let shown: Vec<(String, String)> = shown.collect();
-        url.query_pairs_mut().clear().extend_pairs(shown);
+            .map(|(name, value)| if is_harmless(&name) { (name, value) } else { (name, HIDDEN.to_owned()) });
+        url.query_pairs_mut().clear().extend_pairs(shown.collect::<Vec<_>>());
+    }
+    if url.fragment().is_some() {
+        url.set_fragment(Some(HIDDEN));
     }
     url.to_string()
 }
@@ -162,6 +175,16 @@ mod tests {
             ("postgres://db/soku?user=a&password=hunter2", "postgres://db/soku?user=a&password=***"),
             ("postgres//soku:hunter2@db", "***"),
             ("soku:hunter2@db", "***"),
+            ("postgres://db/soku?sslmode=require&x=hunter2", "postgres://db/soku?sslmode=require&x=***"),
+            ("s3://bucket/prefix?sig=hunter2#hunter2", "s3://bucket/prefix?sig=***#***"),
+            ("https://hunter2@media.example/", "https://***@media.example/"),
+            ("bucket?key=hunter2", "***"),
+            ("postgres://soku:hunter2:db/soku", "***"),
+            ("postgres:/soku:hunter2/db", "***"),
+            ("postgres:hunter2/db", "***"),
+            ("/var/lib/soku.db", "/var/lib/soku.db"),
+            ("localhost:8080", "localhost:8080"),
+            ("postgres:/soku:hunter2@db/soku", "***"),
             ("sqlite:///var/lib/soku.db", "sqlite:///var/lib/soku.db"),
             ("", ""),
         ] {
