@@ -1,4 +1,5 @@
 //! Every target on its corpus, on what lies near it, and on nothing at all; for `SOKU_FUZZ_SECONDS` a target, or a moment.
+#![expect(clippy::disallowed_methods, reason = "a test is told by the environment how long it may take")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
