@@ -134,6 +134,11 @@ impl Tool {
 }
 
 impl Program {
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn listens(&mut self) -> String {
         let log = self.log.clone();
         eventually(|| {
@@ -189,8 +194,18 @@ impl Program {
     }
 
     /// Ends it in order, the tool that watches it too; gives the exit code.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(self) -> Option<i32> {
+        self.ask_to_end();
+        self.ended()
+    }
+
+    /// Sends the signal by which it is stopped.
+    pub(crate) fn ask_to_end(&self) {
         kill_process_group(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+    }
+
+    /// Waits for its end; gives the exit code.
+    pub(crate) fn ended(mut self) -> Option<i32> {
         self.child.wait().expect("it ends").code()
     }
 }

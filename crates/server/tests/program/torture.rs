@@ -1,11 +1,17 @@
 //! Faults of the machine, the database, the sources and the clock, each in a short form here. The long form of the same
 //! tests is `scripts/torture NAME`, which sets their counts by the environment.
 
+mod database;
 mod disk;
+mod errors;
+mod injector;
 mod kills;
 mod load;
 mod power;
 mod random;
+mod sources;
+mod steps;
+mod stop;
 mod syscalls;
 mod verdict;
 

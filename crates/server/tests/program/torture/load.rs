@@ -41,6 +41,10 @@ pub(super) struct Said {
 }
 
 impl Said {
+    pub(super) fn reason(&self) -> &str {
+        self.body["error"]["details"]["reason"].as_str().unwrap_or_default()
+    }
+
     /// The path of the hosted URL.
     pub(super) fn path(&self) -> Option<String> {
         let url = self.body["url"].as_str().filter(|_| self.status == 201)?;
@@ -146,8 +150,8 @@ impl Load {
                     let bytes = if random.below(4) == 0 { random.below(700_000) } else { random.below(20_000) };
                     let target = work.new_target(bytes);
                     if work.import(&base, &key, &target).await.is_none() {
-                        // Gone, and the end is near.
-                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        // The server is gone.
+                        break;
                     }
                 }
             }));

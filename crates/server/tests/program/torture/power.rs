@@ -20,12 +20,39 @@ use crate::program::Place;
 const SCRIPT: &str = "\"$0\" \"$@\" & server=$!; exec 4<\"$SOKU_TEST_PIPE\"; \
     while read -r id <&4; do \"$0\" media delete \"$id\"; done; wait $server";
 
+/// What became of one import, and at which places of the recording.
+struct Promise {
+    answered: usize,
+    deleting: usize,
+    deleted: usize,
+    path: String,
+}
+
+impl Promise {
+    fn all(recording: &Recording) -> Vec<Promise> {
+        let marks = recording.beginnings(|call| call.path(0).ends_with(".gone"));
+        let words = recording.beginnings(|call| call.says("deleted the media entry "));
+        let of_answer = |answered: usize| {
+            let path = path_in(&recording.call_at(answered).texts.concat());
+            let id = path.split('/').nth(2).expect("an id").to_owned();
+            let first = |places: &[usize], is_it: &dyn Fn(&Call) -> bool| {
+                places.iter().copied().find(|place| is_it(recording.call_at(*place))).unwrap_or(usize::MAX)
+            };
+            let deleting = first(&marks, &|call| call.path(0).contains(&id));
+            let deleted = first(&words, &|call| call.says(&id));
+            Promise { answered, deleting, deleted, path }
+        };
+        recording.beginnings(|call| call.says("HTTP/1.1 201")).into_iter().map(of_answer).collect()
+    }
+}
+
 /// A run that was recorded to its end.
 struct Run {
     work: Arc<Work>,
     data: PathBuf,
     key: String,
     recording: Recording,
+    promises: Vec<Promise>,
 }
 
 impl Run {
@@ -65,28 +92,23 @@ impl Run {
         program.terminate();
         let recording = Recording::read(&fs::read_to_string(&trace).expect("a trace"));
         assert!(recording.calls.len() > 100, "the trace was read");
-        Run { work, data, key, recording }
+        let promises = Promise::all(&recording);
+        Run { work, data, key, recording, promises }
     }
 
     /// The book as it stood at a place of the recording: what was promised by then.
     fn book(&self, place: usize) -> BTreeMap<String, Fate> {
-        let mut book = BTreeMap::new();
-        for answer in self.recording.beginnings(|call| call.says("HTTP/1.1 201")) {
-            let path = path_in(&self.recording.call_at(answer).texts.concat());
-            let target = format!("/{}", path.rsplit('/').next().expect("a name"));
-            let id = path.split('/').nth(2).expect("an id").to_owned();
-            let before = |places: Vec<usize>| places.iter().any(|other| *other < place);
-            let deleting = self.recording.beginnings(|call| call.path(0).ends_with(&format!("{id}.gone")));
-            let deleted = self.recording.beginnings(|call| call.says(&format!("deleted the media entry {id}")));
-            let fate = match (answer < place, before(deleting), before(deleted)) {
-                (_, _, true) => Fate::Deleted { path },
+        let fates = self.promises.iter().map(|promise| {
+            let Promise { answered, deleting, deleted, path } = promise;
+            let fate = match (*answered < place, *deleting < place, *deleted < place) {
+                (_, _, true) => Fate::Deleted { path: path.clone() },
                 (_, true, false) => Fate::Deleting,
-                (true, false, false) => Fate::Stored { path },
+                (true, false, false) => Fate::Stored { path: path.clone() },
                 (false, false, false) => Fate::Asked,
             };
-            book.insert(target, fate);
-        }
-        book
+            (format!("/{}", path.rsplit('/').next().expect("a name")), fate)
+        });
+        fates.collect()
     }
 
     /// Cuts the power at a place, starts the program on what is left, and judges it.
@@ -149,6 +171,7 @@ async fn after_a_power_cut_everything_answered_is_there_and_nothing_half_is() {
             _ => places.swap_remove(random.below(places.len())),
         };
         run.cut_twice(place, &mut random).await;
+        eprintln!("cut {nth} at {place} of {}", run.recording.moments.len());
         if places.is_empty() {
             break;
         }
