@@ -31,7 +31,7 @@ async fn no_frequent_statement_walks_a_whole_table_or_sorts() {
         (claims::TAKE_OVER, "sqlite_autoindex_idempotency_1 (account_id=? AND endpoint=? AND claim_key=?)"),
         (claims::BEAT, "idempotency_of_owner (owner=?)"),
         (settle::INSERT_MEDIA, "sqlite_autoindex_idempotency_1 (account_id=? AND endpoint=? AND claim_key=?)"),
-        (settle::FINISH, "sqlite_autoindex_idempotency_1 (account_id=? AND endpoint=? AND claim_key=?)"),
+        (settle::FINISH_CLAIM, "sqlite_autoindex_idempotency_1 (account_id=? AND endpoint=? AND claim_key=?)"),
         (settle::RELEASE_OWNER, "idempotency_of_owner (owner=?)"),
         (settle::PURGE, "idempotency_expiry (expires<?)"),
         (windows::DROP, "rate_window_age (newest<?)"),

@@ -2,20 +2,31 @@
 
 use futures_util::FutureExt as _;
 
-use super::{Act, ClaimKey, Db, DbError, RecordError, Steps, Undo, on_tx};
+use super::{Act, ClaimKey, Db, DbError, RecordError, Steps, Tx, Undo, on_tx};
 use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::id::OwnerId;
 use crate::media::Media;
 
-pub(super) const INSERT_MEDIA: &str = "INSERT INTO media (id, account_id, filename, content_type, disposition, size_bytes, \
-        sha256, source_url, created) \
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM idempotency \
-    WHERE account_id = $10 AND endpoint = $11 AND claim_key = $12 AND fence = $13 AND state = 'running'";
-
-pub(super) const FINISH: &str = "UPDATE idempotency SET state = 'done', media_id = $5, expires = $6, failure = NULL, \
-        failed_fence = NULL, watched = FALSE \
-    WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND fence = $4 AND state = 'running'";
+/// The two statements of a record. They share their numbered values, and the first one decides.
+macro_rules! insert_media {
+    () => {
+        "INSERT INTO media (id, account_id, filename, content_type, disposition, size_bytes, sha256, source_url, created) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM idempotency \
+         WHERE account_id = $10 AND endpoint = $11 AND claim_key = $12 AND fence = $13 AND state = 'running'"
+    };
+}
+macro_rules! finish_claim {
+    () => {
+        "UPDATE idempotency SET state = 'done', media_id = $1, expires = $14, failure = NULL, failed_fence = NULL, \
+         watched = FALSE \
+         WHERE account_id = $10 AND endpoint = $11 AND claim_key = $12 AND fence = $13 AND state = 'running'"
+    };
+}
+pub(super) const INSERT_MEDIA: &str = insert_media!();
+pub(super) const FINISH_CLAIM: &str = finish_claim!();
+/// Both at once, as SQLite takes them: each statement more costs a way to the connection's thread and back.
+const RECORD: &str = concat!(insert_media!(), "; ", finish_claim!());
 
 pub(super) const RELEASE_OWNER: &str = "DELETE FROM idempotency WHERE owner = $1 AND state = 'running'";
 
@@ -41,37 +52,35 @@ impl Db {
         let (media, key) = (media.clone(), key.clone());
         let work = self.try_write(Act::durable(OPERATION).in_steps(Steps::FirstDecides), move |mut tx| {
             async move {
-                let ours = on_tx!(tx, conn => sqlx::query(INSERT_MEDIA)
-                    .bind(media.id.as_str())
-                    .bind(media.account_id.as_str())
-                    .bind(media.filename)
-                    .bind(media.content_type)
-                    .bind(media.disposition.as_str())
-                    .bind(size_bytes)
-                    .bind(media.sha256)
-                    .bind(media.source_url)
-                    .bind(media.created.0)
-                    .bind(key.account_id.as_str())
-                    .bind(key.endpoint)
-                    .bind(key.key.as_str())
-                    .bind(fence)
-                    .execute(conn)
-                    .await
-                    .map(|result| result.rows_affected()))?;
-                if ours == 0 {
-                    return Err(Undo::Refused);
+                let texts: &[&'static str] = match tx {
+                    Tx::Sqlite(_) => &[RECORD],
+                    Tx::Postgres(_) => &[INSERT_MEDIA, FINISH_CLAIM],
+                };
+                let mut rows = 0;
+                for &sql in texts {
+                    rows += on_tx!(tx, conn => sqlx::query(sql)
+                        .bind(media.id.as_str())
+                        .bind(media.account_id.as_str())
+                        .bind(media.filename.as_str())
+                        .bind(media.content_type.as_str())
+                        .bind(media.disposition.as_str())
+                        .bind(size_bytes)
+                        .bind(media.sha256.as_str())
+                        .bind(media.source_url.as_str())
+                        .bind(media.created.0)
+                        .bind(key.account_id.as_str())
+                        .bind(key.endpoint)
+                        .bind(key.key.as_str())
+                        .bind(fence)
+                        .bind(expires.0)
+                        .execute(conn)
+                        .await
+                        .map(|result| result.rows_affected()))?;
+                    if rows == 0 {
+                        return Err(Undo::Refused);
+                    }
                 }
-                let still_ours = on_tx!(tx, conn => sqlx::query(FINISH)
-                    .bind(key.account_id.as_str())
-                    .bind(key.endpoint)
-                    .bind(key.key)
-                    .bind(fence)
-                    .bind(media.id.as_str())
-                    .bind(expires.0)
-                    .execute(conn)
-                    .await
-                    .map(|result| result.rows_affected()))?;
-                if still_ours == 0 { Err(Undo::Overtaken) } else { Ok(()) }
+                if rows == 2 { Ok(()) } else { Err(Undo::Overtaken) }
             }
             .boxed()
         });
