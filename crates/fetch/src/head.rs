@@ -3,6 +3,8 @@
 //! hyper bears malformed header lines by dropping them without a word, which is right for a broken cookie and wrong for
 //! a broken length. So what it reads is kept until the head is parsed, and the lines that matter are counted again.
 
+mod mended;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,6 +13,8 @@ use std::task::{Context, Poll, Waker, ready};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, LOCATION, TRANSFER_ENCODING};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use self::mended::Mending;
 
 /// A malformed line of one of these is a failure, not something to drop.
 const THAT_MATTER: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, LOCATION];
@@ -54,11 +58,12 @@ pub(crate) struct Tapped<S> {
     heard: Arc<Heard>,
     has_spoken: bool,
     reader: Option<Waker>,
+    mending: Mending,
 }
 
 impl<S> Tapped<S> {
     pub(crate) fn new(stream: S, heard: Arc<Heard>) -> Tapped<S> {
-        Tapped { stream, heard, has_spoken: false, reader: None }
+        Tapped { stream, heard, has_spoken: false, reader: None, mending: Mending::default() }
     }
 }
 
@@ -69,8 +74,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        Poll::Ready(self.heard.add(&buf.filled()[before..]))
+        let Tapped { stream, mending, heard, .. } = &mut *self;
+        loop {
+            let held = mending.give_back(buf);
+            let read_from = buf.filled().len();
+            if Pin::new(&mut *stream).poll_read(cx, buf)?.is_pending() {
+                if held {
+                    mending.take_back(buf);
+                }
+                return Poll::Pending;
+            }
+            let is_end = buf.filled().len() == read_from;
+            heard.add(&buf.filled()[read_from..])?;
+            mending.mend(buf, before, is_end);
+            // All that came may be a CR whose next byte decides what it is.
+            if is_end || buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 

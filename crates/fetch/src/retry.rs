@@ -9,6 +9,10 @@ use http::{HeaderMap, StatusCode};
 use crate::error::{FetchError, io_cause};
 use crate::limits::Limits;
 
+/// The longest wait that is passed on, in seconds: a year. A source that says more, or a number that no client's arithmetic
+/// holds, means «never» as much.
+const LONGEST_TOLD_S: u64 = 365 * 24 * 60 * 60;
+
 /// A try that brought no file.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -88,16 +92,17 @@ impl<'a> Tries<'a> {
     }
 }
 
-/// The error of a final status, with the source's `Retry-After` in seconds from when it answered.
+/// The error of a final status, with the source's `Retry-After` in seconds from when it answered,
+/// a year at most.
 pub(crate) fn source_status(status: StatusCode, headers: &HeaderMap, answered_at: SystemTime) -> FetchError {
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| {
         let text = value.to_str().ok()?.trim();
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Some(text.parse().unwrap_or(u64::MAX));
+            return Some(text.parse().unwrap_or(LONGEST_TOLD_S).min(LONGEST_TOLD_S));
         }
         let at = httpdate::parse_http_date(text).ok()?;
         let wait = at.duration_since(answered_at).unwrap_or_default();
-        Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+        Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).min(LONGEST_TOLD_S))
     });
     FetchError::SourceStatus { status: status.as_u16(), retry_after }
 }

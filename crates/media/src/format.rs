@@ -104,6 +104,10 @@ pub static AMR_WB: Format = format("audio/amr-wb", "awb", &["amr"]);
 pub static MIDI: Format = format("audio/midi", "mid", &["midi", "kar", "rmi"]);
 pub static WMA: Format = format("audio/x-ms-wma", "wma", &["asf"]);
 pub static FLV_AUDIO: Format = format("audio/x-flv", "flv", &[]);
+/// Sound alone in a container whose name nobody registered for it: what the container is called, as sound.
+pub static MPEG_TS_AUDIO: Format = format("audio/mp2t", "ts", &["m2ts", "mts", "m2t", "tp", "trp"]);
+pub static MPEG_AUDIO: Format = format("audio/mp2p", "mpg", &["mpeg", "mpe", "vob"]);
+pub static AVI_AUDIO: Format = format("audio/avi", "avi", &[]);
 pub static APE: Format = format("audio/x-ape", "ape", &[]);
 pub static WAVPACK: Format = format("audio/x-wavpack", "wv", &[]);
 pub static TTA: Format = format("audio/x-tta", "tta", &[]);
@@ -170,6 +174,9 @@ pub static ALL: &[&Format] = &[
     &MIDI,
     &WMA,
     &FLV_AUDIO,
+    &MPEG_TS_AUDIO,
+    &MPEG_AUDIO,
+    &AVI_AUDIO,
     &APE,
     &WAVPACK,
     &TTA,

@@ -114,6 +114,14 @@ pub const RF64: Sample = sample("rf64.wav", "audio/wave", include_bytes!("../sam
 pub const M4A: Sample = sample("tone.m4a", "audio/mp4", include_bytes!("../samples/tone.m4a"));
 /// An MP4 whose only track is sound.
 pub const MP4_SOUND_ONLY: Sample = sample("sound-only.mp4", "audio/mp4", include_bytes!("../samples/sound-only.mp4"));
+/// Sound alone in a transport stream.
+pub const MPEG_TS_SOUND_ONLY: Sample =
+    sample("sound-only.ts", "audio/mp2t", include_bytes!("../samples/sound-only.ts"));
+/// Sound alone in a program stream.
+pub const MPEG_PS_SOUND_ONLY: Sample =
+    sample("sound-only.mpg", "audio/mp2p", include_bytes!("../samples/sound-only.mpg"));
+/// Sound alone in an AVI.
+pub const AVI_SOUND_ONLY: Sample = sample("sound-only.avi", "audio/avi", include_bytes!("../samples/sound-only.avi"));
 /// A 3GP whose only track is sound.
 pub const THREE_GP_SOUND_ONLY: Sample =
     sample("sound-only.3gp", "audio/3gpp", include_bytes!("../samples/sound-only.3gp"));
@@ -218,6 +226,9 @@ pub const MEDIA: &[Sample] = &[
     RF64,
     M4A,
     MP4_SOUND_ONLY,
+    MPEG_TS_SOUND_ONLY,
+    MPEG_PS_SOUND_ONLY,
+    AVI_SOUND_ONLY,
     THREE_GP_SOUND_ONLY,
     AAC,
     AAC_TAGGED,

@@ -88,6 +88,11 @@ async fn case_19_a_malformed_line_that_nobody_needs_is_skipped() {
         b"X-Empty:\r\n",
         b"X-Latin: \xe9\xff\r\n",
         b"Content-Lengthy: 3\x01\r\n",
+        b"X-Nul: a\0b\r\n",
+        b"\0: c\r\n",
+        b"X-Cr: a\rContent-Length: 3\r\n",
+        b"X-Cr: a\r\r\n",
+        b"X-Folded: a\r\n \0b\r\n",
     ] {
         origin.serve("/a.png", Answer::ok("image/png", PNG.bytes).raw_header(line));
 
@@ -108,6 +113,9 @@ async fn case_19_a_malformed_length_coding_or_location_is_a_failure() {
         b"Transfer-Encoding: chunked\x01\r\n",
         b"Content-Encoding: gzip\x01\r\n",
         b"content-encoding@: gzip\r\n",
+        b"Content-Length: 5\0\r\n",
+        b"Content-Length: 5\r6\r\n",
+        b"Transfer-Encoding: \rchunked\r\n",
     ] {
         origin.serve("/a.png", Answer::ok("image/png", PNG.bytes).without_length().raw_header(line));
 

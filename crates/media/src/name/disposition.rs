@@ -1,9 +1,12 @@
 //! The `Content-Disposition` header (RFC 6266): read leniently from sources, written strictly to clients (rule F3).
 
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
 use percent_encoding::{percent_decode, utf8_percent_encode};
 
 use super::segment::RESERVED;
-use super::{latin_1, text};
+use super::text;
 
 /// Parameters of one header that are looked at.
 const MOST_PARAMETERS: usize = 32;
@@ -77,18 +80,15 @@ fn quoted_value(quoted: &[u8]) -> (Vec<u8>, &[u8]) {
     (value, &[])
 }
 
-/// A value with a charset (RFC 8187 §3.2): `charset'language'percent-encoded`. Nothing, if it cannot be read.
+/// A value with a charset (RFC 8187 §3.2): `charset'language'percent-encoded`. Nothing, if it cannot be read: an unknown
+/// charset, or bytes that it does not have.
 fn extended_value(value: &[u8]) -> Option<String> {
     let mut parts = value.splitn(3, |&byte| byte == b'\'');
     let (charset, _language, encoded) = (parts.next()?, parts.next()?, parts.next()?);
     let bytes: Vec<u8> = percent_decode(encoded).collect();
-    if charset.eq_ignore_ascii_case(b"utf-8") || charset.eq_ignore_ascii_case(b"utf8") {
-        String::from_utf8(bytes).ok()
-    } else if charset.eq_ignore_ascii_case(b"iso-8859-1") {
-        Some(latin_1(&bytes))
-    } else {
-        None
-    }
+    // The standard's label of Latin-1 means windows-1252 to browsers, which fills a gap and changes nothing else.
+    let encoding = Encoding::for_label_no_replacement(charset)?;
+    encoding.decode_without_bom_handling_and_without_replacement(&bytes).map(Cow::into_owned)
 }
 
 /// Writes the header: `inline` or `attachment`, the name in ASCII for old readers, and the name itself. In the first, `%`
@@ -116,7 +116,11 @@ mod tests {
             (b"attachment; filename=a.png; filename*=UTF-8''b%20c.png", &["b c.png", "a.png"]),
             (b"attachment; filename*=utf-8'de'%C3%A4.png; filename=\"a.png\"", &["ä.png", "a.png"]),
             (b"attachment; filename*=ISO-8859-1''%e4.png", &["ä.png"]),
-            (b"attachment; filename*=GBK''%c4.png; filename=a.png", &["a.png"]),
+            (b"attachment; filename*=GBK''%d5%d5%c6%ac.png; filename=a.png", &["照片.png", "a.png"]),
+            (b"attachment; filename*=Shift_JIS'ja'%8e%ca%90%5e.png", &["写真.png"]),
+            (b"attachment; filename*=windows-1251''%f4%ee%f2%ee.png", &["фото.png"]),
+            (b"attachment; filename*=GBK''%ff%ff.png; filename=a.png", &["a.png"]),
+            (b"attachment; filename*=utf-7''+AGE-.png; filename=a.png", &["a.png"]),
             (b"attachment; filename*=UTF-8''%ff.png; filename=a.png", &["a.png"]),
             (b"attachment; filename*=b.png; filename=a.png", &["a.png"]),
             (b"attachment; filename*=\"UTF-8''b.png\"", &["b.png"]),

@@ -1,6 +1,6 @@
 //! MPEG streams without a container of their own: transport streams (ISO/IEC 13818-1 §2.4), program streams (§2.5) and
-//! bare MPEG video (ISO/IEC 13818-2 §6.2.2.1). Sound alone in one of them has no media type of its own, so its name stays
-//! that of the container.
+//! bare MPEG video (ISO/IEC 13818-2 §6.2.2.1). Where a stream says by its own tables that it has sound and nothing else, it
+//! is sound; where it says nothing, a film.
 
 use crate::format::{self, Format};
 
@@ -13,13 +13,81 @@ const MOST_PACKETS: usize = 32;
 
 /// The format of an MPEG stream.
 pub(super) fn detect(head: &[u8], complete: bool) -> Option<&'static Format> {
-    if is_program_stream(head) || is_video_stream(head) {
+    if is_program_stream(head) {
+        return Some(if announces_sound_alone(head) { &format::MPEG_AUDIO } else { &format::MPEG });
+    }
+    if is_video_stream(head) {
         return Some(&format::MPEG);
     }
-    PACKETS
-        .iter()
-        .any(|&(size, sync_at)| is_transport_stream(head, complete, size, sync_at))
-        .then_some(&format::MPEG_TS)
+    let (size, sync_at) =
+        PACKETS.into_iter().find(|&(size, sync_at)| is_transport_stream(head, complete, size, sync_at))?;
+    let packets = head.chunks_exact(size).filter_map(|packet| packet.get(sync_at..sync_at + PACKET));
+    Some(if maps_sound_alone(packets) { &format::MPEG_TS_AUDIO } else { &format::MPEG_TS })
+}
+
+/// The system header (§2.5.3.5) behind the first pack header tells how many streams of either kind there are at most.
+fn announces_sound_alone(head: &[u8]) -> bool {
+    const FURTHEST: usize = 64;
+    let start = &head[..head.len().min(FURTHEST)];
+    let Some(at) = start.windows(4).position(|code| code == b"\0\0\x01\xbb") else { return false };
+    let Some(&[_, _, _, _, _, audio, video]) = head.get(at + 4..).and_then(<[u8]>::first_chunk) else { return false };
+    let has_video_packet = || head.windows(4).any(|code| code[..3] == *b"\0\0\x01" && code[3] & 0xf0 == 0xe0);
+    audio >> 2 > 0 && video & 0x1f == 0 && !has_video_packet()
+}
+
+/// The bytes of a packet without what some carriers add.
+const PACKET: usize = 188;
+/// Kinds of sound in a program map (§2.4.4.9 table 2-34, ATSC A/53, and what Blu-ray assigns).
+const SOUND: [u8; 13] = [0x03, 0x04, 0x0f, 0x11, 0x1c, 0x2d, 0x2e, 0x81, 0x83, 0x84, 0x85, 0x86, 0x87];
+
+/// Whether the first program map lists streams, all of them sound. One that does not lie in a packet whole says nothing.
+fn maps_sound_alone<'a>(packets: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut map_id = None;
+    for packet in packets {
+        let id = u16::from(packet[1] & 0x1f) << 8 | u16::from(packet[2]);
+        let Some(section) = section(packet) else { continue };
+        match (id, map_id) {
+            // The program association: pairs of a program's number and the packets of its map
+            (0, None) => {
+                let programs = section.get(8..).unwrap_or_default().chunks_exact(4);
+                map_id = programs
+                    .filter(|pair| pair[..2] != [0, 0])
+                    .map(|pair| u16::from(pair[2] & 0x1f) << 8 | u16::from(pair[3]))
+                    .next();
+            }
+            (id, Some(map)) if id == map => return lists_sound_alone(section),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The section that begins in a packet, without its checksum.
+fn section(packet: &[u8]) -> Option<&[u8]> {
+    let begins = packet[1] & 0x40 != 0;
+    let payload = match packet[3] >> 4 & 3 {
+        1 => &packet[4..],
+        3 => packet.get(5 + usize::from(packet[4])..)?,
+        _ => return None,
+    };
+    let section = payload.get(1 + usize::from(*payload.first()?)..)?;
+    let length = usize::from(section.get(1)? & 0xf) << 8 | usize::from(*section.get(2)?);
+    begins.then_some(section.get(..(3 + length).checked_sub(4)?)?)
+}
+
+fn lists_sound_alone(map: &[u8]) -> bool {
+    let length = |at: usize| Some(usize::from(map.get(at)? & 0xf) << 8 | usize::from(*map.get(at + 1)?));
+    let Some(mut at) = length(10).map(|length| 12 + length) else { return false };
+    let mut streams = 0;
+    while let Some(kind) = map.get(at) {
+        if !SOUND.contains(kind) {
+            return false;
+        }
+        streams += 1;
+        let Some(length) = length(at + 3) else { return false };
+        at += 5 + length;
+    }
+    streams > 0
 }
 
 fn is_transport_stream(head: &[u8], complete: bool, size: usize, sync_at: usize) -> bool {

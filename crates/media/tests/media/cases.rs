@@ -146,6 +146,9 @@ fn case_45_avif_and_heic_are_told_by_every_brand() {
 fn case_46_a_container_with_sound_only_is_sound() {
     assert_eq!(mime(samples::WEBM_SOUND_ONLY.bytes), "audio/webm");
     assert_eq!(mime(samples::MP4_SOUND_ONLY.bytes), "audio/mp4");
+    assert_eq!(mime(samples::MPEG_TS_SOUND_ONLY.bytes), "audio/mp2t");
+    assert_eq!(mime(samples::MPEG_PS_SOUND_ONLY.bytes), "audio/mp2p");
+    assert_eq!(mime(samples::AVI_SOUND_ONLY.bytes), "audio/avi");
     assert_eq!(mime(samples::WEBM.bytes), "video/webm");
     assert_eq!(name_from_url("/voice.webm", samples::WEBM_SOUND_ONLY.bytes).as_str(), "voice.webm");
 }
