@@ -2,7 +2,6 @@
 
 mod parts;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,11 +58,11 @@ struct Running {
 
 /// Opens database, store and library, clears what dead processes left, and starts the upkeep.
 ///
-/// `listened` is the address on which the server listens: hosted URLs begin with it unless a public URL is set.
+/// `public_base` is how hosted URLs begin.
 ///
 /// # Errors
 /// [`StartError`] names the part that could not be opened and why.
-pub async fn build(config: &Config, clock: Clock, listened: SocketAddr) -> Result<Arc<App>, StartError> {
+pub async fn build(config: &Config, clock: Clock, public_base: String) -> Result<Arc<App>, StartError> {
     let data = DataDir::prepare(&config.data_dir)?;
     let owner = crate::id::OwnerId::random();
     let room = Room::enter(&data, owner.clone())?;
@@ -74,7 +73,6 @@ pub async fn build(config: &Config, clock: Clock, listened: SocketAddr) -> Resul
     info!("Cleared what earlier processes left: {swept:?}");
 
     let (admission, upkeep) = Admission::open(parts::admission(config), db.clone(), clock.clone(), owner).await?;
-    let public_base = config.public_base(listened);
     let fetcher = parts::fetcher(config, &public_base)?;
     let ingest = Ingest::new(ingest::Parts {
         clock: clock.clone(),

@@ -13,6 +13,7 @@ mod key;
 mod local;
 mod room;
 mod s3;
+mod serve_lock;
 mod sync;
 
 use std::fs::File;
@@ -22,13 +23,14 @@ use std::time::Instant;
 use soku_fetch::Spooled;
 
 pub use body::{ObjectBody, StoredObject};
-pub use data::{DataDir, DataDirError, ServeLock};
+pub use data::{DataDir, DataDirError};
 pub use error::{Cause, StoreError};
 pub use kept::Kept;
 pub use key::{KeyRefused, ObjectKey, ObjectMeta};
 pub use local::{LocalSettings, LocalStore};
 pub use room::{DeadRoom, Room, RoomError, Trace};
 pub use s3::{S3Settings, S3Store, S3UrlError};
+pub use serve_lock::{ServeLock, announced_base};
 
 use crate::id::MediaId;
 use crate::metrics;

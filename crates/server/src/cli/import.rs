@@ -12,7 +12,7 @@ use soku_fetch::{Progress, SourceUrl, UrlRefused};
 
 use super::CommandError;
 use super::output::{print, say};
-use super::rooms::{DEFAULT_ACCOUNT, Rooms, first_account};
+use super::rooms::{DEFAULT_ACCOUNT, Doubt, Rooms, first_account};
 use crate::account::Account;
 use crate::app::{self, App};
 use crate::http::error::Refusal;
@@ -43,7 +43,7 @@ pub(super) struct ImportCommand {
 
 pub(super) async fn perform(command: ImportCommand, rooms: &Rooms) -> Result<(), CommandError> {
     let account = account(&command.account, rooms).await?;
-    let app = app::build(&rooms.config, rooms.clock.clone(), rooms.config.listen).await?;
+    let app = app::build(&rooms.config, rooms.clock.clone(), rooms.public_base(Doubt::Told)).await?;
     let bars = io::stderr().is_terminal().then(MultiProgress::new);
     let mut failed = 0;
     let mut written = Ok(());

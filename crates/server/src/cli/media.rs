@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::output::{List, one_line, print, print_json, say};
+use super::rooms::Doubt;
 use super::{CommandError, Rooms, parse};
 use crate::db::MediaCursor;
 use crate::id::{AccountId, MediaId};
@@ -60,7 +61,8 @@ async fn list(account: Option<String>, json: bool, rooms: &Rooms) -> Result<(), 
         None => None,
     };
     let names = names(rooms).await?;
-    let base = rooms.public_base();
+    // The columns show no URL.
+    let base = if json { rooms.public_base(Doubt::Kept) } else { String::new() };
     let mut list = List::new(&["ID", "ACCOUNT", "TYPE", "BYTES", "CREATED", "NAME"], json);
     let mut after = None;
     loop {
@@ -74,7 +76,7 @@ async fn list(account: Option<String>, json: bool, rooms: &Rooms) -> Result<(), 
 async fn show(id: &MediaId, json: bool, rooms: &Rooms) -> Result<(), CommandError> {
     let media = rooms.db().await?.find_media(id).await?;
     let media = media.ok_or_else(|| CommandError::UnknownMedia { id: id.clone() })?;
-    let (names, base) = (names(rooms).await?, rooms.public_base());
+    let (names, base) = (names(rooms).await?, rooms.public_base(Doubt::Kept));
     if json {
         return print_json(&object(&media, &names, &base));
     }
@@ -97,7 +99,7 @@ async fn delete(id: &MediaId, json: bool, rooms: &Rooms) -> Result<(), CommandEr
     let deleted = rooms.library().await?.delete(id).await?;
     let media = deleted.ok_or_else(|| CommandError::UnknownMedia { id: id.clone() })?;
     say(&format!("deleted the media entry {id}"));
-    if json { print_json(&object(&media, &names(rooms).await?, &rooms.public_base())) } else { Ok(()) }
+    if json { print_json(&object(&media, &names(rooms).await?, &rooms.public_base(Doubt::Kept))) } else { Ok(()) }
 }
 
 /// The names of all accounts.

@@ -3,6 +3,7 @@
 use tokio::sync::OnceCell;
 
 use super::CommandError;
+use super::output::warn;
 use crate::account::{Account, Role, Subscription, SubscriptionState};
 use crate::app;
 use crate::clock::{Clock, Timestamp};
@@ -10,7 +11,7 @@ use crate::config::{Config, nearest};
 use crate::db::{Db, DbError};
 use crate::id::AccountId;
 use crate::library::Library;
-use crate::store::DataDir;
+use crate::store::{DataDir, announced_base};
 
 /// Whether a command may begin a library where there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,10 +77,35 @@ impl Rooms {
         Ok(CommandError::UnknownAccount { name: name.to_owned(), nearest })
     }
 
-    /// The base of hosted URLs, as far as it is known without a server.
-    pub(super) fn public_base(&self) -> String {
-        self.config.public_base(self.config.listen)
+    /// How hosted URLs begin: as is set, or as the server on this data directory says, or as one would that listens
+    /// where it is told to.
+    pub(super) fn public_base(&self, doubt: Doubt) -> String {
+        let config = &self.config;
+        if config.public_url.is_none() {
+            if let Some(announced) = announced_base(&config.data_dir) {
+                return announced;
+            }
+            let base = config.public_base(config.listen);
+            let place = config.data_dir.display();
+            if config.listen.port() == 0 {
+                warn(&format!(
+                    "no server runs in `{place}`, and the next one picks its port: hosted URLs begin with {base} and \
+                     lead nowhere yet"
+                ));
+            } else if doubt == Doubt::Told {
+                warn(&format!("no server runs in `{place}`: the hosted URL works once one listens on {base}"));
+            }
+        }
+        config.public_base(config.listen)
     }
+}
+
+/// Whether it is said that no server listens where a hosted URL leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Doubt {
+    Told,
+    /// Only where no server ever will.
+    Kept,
 }
 
 /// The name of the account that is made where there is none.

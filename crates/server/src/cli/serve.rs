@@ -55,12 +55,14 @@ pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), Comman
     let config = &open_files::fit(config)?;
     let stop = stop_signals()?;
     let data = DataDir::prepare(&config.data_dir)?;
-    let _lock = ServeLock::take(&data)?;
+    let mut lock = ServeLock::take(&data)?;
     let listen = |source| CommandError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let metrics = listen_for_metrics(config).await?;
-    let app = app::build(config, Clock::System, address).await?;
+    let public_base = config.public_base(address);
+    let app = app::build(config, Clock::System, public_base.clone()).await?;
+    lock.announce(&public_base);
 
     announce(config, data.root(), address);
     let showing = if serve.print_key || io::stdout().is_terminal() { Showing::Stdout } else { Showing::File };

@@ -1,12 +1,12 @@
-//! The data directory: its layout, whose it is, and the lock that lets one `serve` work in it.
+//! The data directory: its layout, and whose it is.
 //!
 //! ```text
 //! soku-data      says that the directory is ours, and its layout's version     serve.lock   held by the one `serve`
 //! spool/<owner>/ one locked room for each process (`room.rs`)                  media/<2 hex>/<id>   the objects
 //! ```
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -81,36 +81,6 @@ impl DataDir {
     }
 }
 
-/// Held by the one `serve` of a data directory; dropping it, or dying, lets the next one in.
-#[derive(Debug)]
-pub struct ServeLock {
-    _file: File,
-}
-
-impl ServeLock {
-    /// Takes the lock.
-    ///
-    /// # Errors
-    /// [`DataDirError::Served`] where another process holds it, with its number if it can be read.
-    pub fn take(data: &DataDir) -> Result<ServeLock, DataDirError> {
-        let path = data.root.join("serve.lock");
-        let mut file = open_lock(&path).map_err(failed("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let known = file.read_to_string(&mut holder).is_ok() && holder.trim().parse::<u32>().is_ok();
-                let process = if known { format!(" (process {})", holder.trim()) } else { String::new() };
-                return Err(DataDirError::Served { path: data.root.clone(), process });
-            }
-            Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
-        }
-        let number = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        number.map_err(failed("write", &path))?;
-        Ok(ServeLock { _file: file })
-    }
-}
-
 /// Opens a file that exists to be locked.
 pub(super) fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
@@ -181,7 +151,7 @@ fn write_marker(root: &Path) -> Result<(), DataDirError> {
     write().map_err(failed("write", &root.join(MARKER)))
 }
 
-fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+pub(super) fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
     let path = path.to_owned();
     move |source| DataDirError::Io { operation, path, source }
 }

@@ -62,7 +62,7 @@ impl TestApp {
         let environment = pairs.iter().fold(Environment::default(), |all, (name, value)| all.with(name, value));
         let config = Config::load(&Flags::default(), &environment).expect("the test's settings are valid").config;
         let clock = Clock::manual(now);
-        let app = app::build(&config, clock.clone(), address).await.expect("the app starts");
+        let app = app::build(&config, clock.clone(), config.public_base(address)).await.expect("the app starts");
         let stop = CancellationToken::new();
         let serving = tokio::spawn(app::serve(Arc::clone(&app), listener, None, stop.clone()));
         TestApp { app, address, clock, origin: Origin::start().await, data, client, stop, serving: Some(serving) }

@@ -21,6 +21,7 @@ fn an_import_needs_no_server_and_prints_what_the_api_would_answer() {
     {"url":"http://127.0.0.1:[PORT]/media/[MEDIA]/photo.jpg"}
     {"url":"http://127.0.0.1:[PORT]/media/[MEDIA]/graphic.png"}
     --- stderr
+    warning: no server runs in `./soku-data`: the hosted URL works once one listens on http://127.0.0.1:8080
     "#);
     // The two ran side by side, so that either may be the newest: one more, which surely is.
     soku.run_words(&["import", &source.url("/again.png")]).succeeds();
@@ -85,6 +86,7 @@ fn every_url_is_tried_and_what_fails_is_said_as_the_api_says_it() {
     --- stdout
     {"url":"http://127.0.0.1:[PORT]/media/[MEDIA]/graphic.png"}
     --- stderr
+    warning: no server runs in `./soku-data`: the hosted URL works once one listens on http://127.0.0.1:8080
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The 'url' field must be a valid HTTP or HTTPS URL.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"invalid_url"}}}
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The URL does not lead to an image, video or audio file. The content was detected as 'text/html'. It leads to a web page; use the direct link to the file.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"not_media","detectedType":"text/html"}}}
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The URL contains a user name or password. Use a publicly accessible link, such as a signed URL, instead.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"credentials_in_url"}}}

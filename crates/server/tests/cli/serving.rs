@@ -173,6 +173,33 @@ fn the_command_line_works_beside_a_running_server() {
     eventually(|| upload(&address, key, &source.url("/graphic.png")).contains("API key revoked"));
 }
 
+#[test]
+fn the_command_line_beside_a_server_on_a_picked_port_shows_urls_that_work() {
+    let source = Source::start();
+    let soku = fetching_locally().variable("SOKU_LISTEN", "127.0.0.1:0");
+    let (server, address) = serve(&soku, "");
+
+    let imported = soku.run_words(&["import", &source.url("/graphic.png")]);
+    assert_eq!(imported.stderr, "");
+    let url = imported.json()["url"].as_str().unwrap().to_owned();
+    let path = url.strip_prefix(&format!("http://{address}")).unwrap_or_else(|| panic!("{url}"));
+    assert!(ask(&address, &format!("GET {path} HTTP/1.1"), "").starts_with("HTTP/1.1 200 "));
+    assert_eq!(soku.run("media list --json").json()[0]["url"], url);
+    assert!(soku.run(&format!("media show {url}")).succeeds().contains(&url));
+
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, 0);
+    let alone = soku.run_words(&["import", &source.url("/graphic.png")]);
+    assert!(alone.stderr.starts_with("warning: no server runs in `"), "{alone}");
+    assert!(alone.succeeds().contains("http://127.0.0.1:0/media/"));
+    assert_eq!(soku.run("media list").stderr, "");
+    assert!(soku.run("media list --json").stderr.contains("lead nowhere yet"));
+
+    let (_server, _) = serve(&soku, "--public-url https://media.mysoku.io");
+    let url = soku.run("media list --json").json()[0]["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("https://media.mysoku.io/media/"), "{url}");
+}
+
 /// Asks again and again, because a server may remember a key for a second.
 #[track_caller]
 fn eventually(mut is_so: impl FnMut() -> bool) {
