@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::error::FetchError;
 use crate::limits::Limits;
-use crate::pace::Pace;
+use crate::pace::SharedPace;
 use crate::request::AnswerBody;
 
 /// Whether a reader of a body has been told that nothing more comes.
@@ -34,7 +34,7 @@ pub(crate) struct WireBody {
 }
 
 impl WireBody {
-    pub(crate) fn new(body: AnswerBody, length: Option<u64>, limits: &Limits) -> WireBody {
+    pub(crate) fn new(body: AnswerBody, length: Option<u64>, limits: &Limits, pace: SharedPace) -> WireBody {
         WireBody {
             body,
             chunk: Bytes::new(),
@@ -42,7 +42,7 @@ impl WireBody {
             length,
             limit_bytes: limits.max_bytes,
             end: End::Unseen,
-            clock: WaitingClock::new(limits),
+            clock: WaitingClock::new(limits, pace),
         }
     }
 
@@ -120,21 +120,15 @@ impl AsyncRead for WireBody {
 /// Measures the time that is spent waiting for the source, and nothing else.
 struct WaitingClock {
     idle: Duration,
-    pace: Pace,
-    waited: Duration,
+    pace: SharedPace,
     since: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
 }
 
 impl WaitingClock {
-    fn new(limits: &Limits) -> WaitingClock {
-        WaitingClock {
-            idle: limits.idle_timeout,
-            pace: Pace::new(limits),
-            waited: Duration::ZERO,
-            since: None,
-            alarm: Box::pin(tokio::time::sleep(limits.idle_timeout)),
-        }
+    fn new(limits: &Limits, pace: SharedPace) -> WaitingClock {
+        let alarm = Box::pin(tokio::time::sleep(limits.idle_timeout));
+        WaitingClock { idle: limits.idle_timeout, pace, since: None, alarm }
     }
 
     /// Nothing came: starts or goes on waiting, and is ready when that has been too long.
@@ -149,9 +143,7 @@ impl WaitingClock {
 
     /// Something came; false when it comes too slowly.
     fn progress(&mut self, bytes: u64) -> bool {
-        if let Some(since) = self.since.take() {
-            self.waited += since.elapsed();
-        }
-        self.pace.keeps_up(self.waited, bytes)
+        let waited = self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.pace.keeps_up(waited, bytes)
     }
 }

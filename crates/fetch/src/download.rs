@@ -2,6 +2,7 @@
 
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
 
 use crate::body::WireBody;
 use crate::cookies::Cookies;
@@ -10,6 +11,7 @@ use crate::error::FetchError;
 use crate::fetcher::{FetchJob, Fetched};
 use crate::follow::Road;
 use crate::limits::Limits;
+use crate::pace::SharedPace;
 use crate::request::{Answer, AnswerBody};
 use crate::resume::Version;
 use crate::retry::{Failed, source_status};
@@ -28,6 +30,7 @@ pub(crate) struct Download<'a> {
     /// Decoded bytes of it.
     decoded: u64,
     wanted: bool,
+    pace: SharedPace,
 }
 
 /// The answer that the body began with.
@@ -44,7 +47,8 @@ impl<'a> Download<'a> {
     pub(crate) fn new(job: FetchJob<'a>, limits: &'a Limits) -> Result<Download<'a>, FetchError> {
         let spool = Spool::new(job.spool.clone(), limits.min_free_bytes);
         spool.check_room(0)?;
-        Ok(Download { job, limits, spool, source: None, reached: 0, decoded: 0, wanted: false })
+        let pace = SharedPace::new(limits);
+        Ok(Download { job, limits, spool, source: None, reached: 0, decoded: 0, wanted: false, pace })
     }
 
     /// How many bytes of the body came over the wire.
@@ -56,7 +60,13 @@ impl<'a> Download<'a> {
     pub(crate) async fn go_on(&mut self, road: &Road<'_>, cookies: &mut Cookies) -> Result<(), Failed> {
         let rest = self.source.as_ref().filter(|source| source.coding == Coding::Identity);
         let rest = rest.and_then(|source| source.version.rest(self.reached));
+        let asked = Instant::now();
         let (url, answer) = road.follow(self.job.url, cookies, rest.as_ref()).await?;
+        // Once a body has begun its source is waited for in its heads too. The pauses between tries are not its own: it
+        // asked for them honestly, or they are ours.
+        if self.source.is_some() && !self.pace.keeps_up(asked.elapsed(), 0) {
+            return Err(FetchError::TooSlow.into());
+        }
         match (answer.status, rest) {
             (StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION, _) => self.begin(url, answer).await,
             (StatusCode::PARTIAL_CONTENT, Some(_)) => self.resume(answer).await,
@@ -123,7 +133,7 @@ impl<'a> Download<'a> {
     /// Reads one answer's body to its end, and asks whether it is wanted as soon as that can be told.
     async fn collect(&mut self, body: AnswerBody, length: Option<u64>, coding: Coding) -> Result<(), FetchError> {
         let before = self.reached;
-        let wire = WireBody::new(body, length, self.limits);
+        let wire = WireBody::new(body, length, self.limits, self.pace.clone());
         let mut decoded = Decoded::new(coding, wire).await?;
         loop {
             let most = self.spool.room();

@@ -1,6 +1,7 @@
 //! Whether a body comes fast enough. Pure: time is what the caller says it is.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::limits::Limits;
@@ -45,6 +46,25 @@ impl Pace {
         let Some(&(at, total)) = self.samples.front() else { return true };
         let span = waited - at;
         span < self.window || (self.total - total) as f64 >= self.bytes_per_second as f64 * span.as_secs_f64()
+    }
+}
+
+/// The pace of one download over all its tries: a source that is cut, or cuts, and goes on elsewhere is as slow as all its
+/// answers together. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct SharedPace(Arc<Mutex<(Pace, Duration)>>);
+
+impl SharedPace {
+    pub(crate) fn new(limits: &Limits) -> SharedPace {
+        SharedPace(Arc::new(Mutex::new((Pace::new(limits), Duration::ZERO))))
+    }
+
+    /// Takes bytes that came after so much more waiting; false when that is too slow.
+    pub(crate) fn keeps_up(&self, waited: Duration, bytes: u64) -> bool {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pace, total) = &mut *shared;
+        *total += waited;
+        pace.keeps_up(*total, bytes)
     }
 }
 

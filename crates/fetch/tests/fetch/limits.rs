@@ -56,6 +56,21 @@ async fn each_limit_has_a_source_that_breaks_it() {
     assert_fails!(broken(impatient, later).await, FetchError::SourceStatus { status: 429, retry_after: Some(2) });
 }
 
+/// A little of the file an answer, each cut: no answer lasts long enough to be too slow by itself.
+#[tokio::test]
+async fn a_source_that_is_resumed_again_and_again_is_as_slow_as_all_its_answers_together() {
+    let origin = Origin::start().await;
+    let bytes = noise(MIB);
+    origin.answer_with("/film.mp4", move |request, _| {
+        let part = Answer::part("video/mp4", bytes.clone(), request.range_start()).header("ETag", "\"v1\"");
+        part.cut_after(200).after(Duration::from_millis(20))
+    });
+    let bed = Bed::with(Limits { pace_grace: SHORT, pace_window: SHORT, ..quick() });
+
+    assert_fails!(bed.failure(&origin.url("/film.mp4")).await, FetchError::TooSlow);
+    assert!(origin.connections() > 2, "it was resumed");
+}
+
 #[tokio::test]
 async fn each_limit_of_time_has_a_source_that_breaks_it() {
     let first_byte = Limits { first_byte_timeout: SHORT, ..quick() };
