@@ -5,7 +5,6 @@
 
 mod connection;
 mod race;
-mod turns;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -23,10 +22,10 @@ use crate::names::{self, NameKind};
 use crate::own::OwnAddresses;
 use crate::resolve::{self, Answers, DnsFailure, Resolver, ResolverSettings, SystemFiles};
 use crate::tls::{RootsError, Tls};
+use crate::turns::Turns;
 use crate::url::SourceUrl;
 pub(crate) use connection::Connection;
 use race::Race;
-use turns::Turns;
 
 /// How names are asked for and connections are opened. The default is the documented one.
 #[derive(Debug, Clone)]
@@ -134,7 +133,7 @@ pub struct Dialer {
     own: OwnAddresses,
     resolver: Resolver,
     tls: Tls,
-    turns: Turns,
+    turns: Turns<IpAddr>,
 }
 
 impl Dialer {
@@ -159,10 +158,10 @@ impl Dialer {
     /// Connects to the host of a URL, if it may be dialled at all.
     ///
     /// The name is looked up once, and only the addresses of that one answer are dialled. Dropping the future stops
-    /// everything that is under way.
-    pub(crate) async fn dial(&self, url: &SourceUrl) -> Result<Connection, DialError> {
+    /// everything that is under way. Turns at an address go round between those on whose behalf it is connected to.
+    pub(crate) async fn dial(&self, url: &SourceUrl, on_behalf_of: &str) -> Result<Connection, DialError> {
         let answers = self.begin_lookup(url)?;
-        let won = Race::new(self, answers, url.port()).run().await?;
+        let won = Race::new(self, answers, url.port(), on_behalf_of.into()).run().await?;
         if !url.is_https() {
             return Ok(Connection::plain(won.stream, won.turn));
         }

@@ -16,6 +16,7 @@ use crate::request::{Answer, AnswerBody};
 use crate::resume::Version;
 use crate::retry::{Failed, source_status};
 use crate::spool::Spool;
+use crate::turns::Turns;
 use crate::url::SourceUrl;
 use crate::verdict::{ContentRefused, FirstBytes, HEAD_BYTES};
 
@@ -23,6 +24,7 @@ use crate::verdict::{ContentRefused, FirstBytes, HEAD_BYTES};
 pub(crate) struct Download<'a> {
     job: FetchJob<'a>,
     limits: &'a Limits,
+    decoders: &'a Turns<()>,
     spool: Spool,
     source: Option<Source>,
     /// Coded bytes of this version that came over the wire.
@@ -44,11 +46,15 @@ struct Source {
 
 impl<'a> Download<'a> {
     /// Nothing yet; fails where there is no room for anything.
-    pub(crate) fn new(job: FetchJob<'a>, limits: &'a Limits) -> Result<Download<'a>, FetchError> {
+    pub(crate) fn new(
+        job: FetchJob<'a>,
+        limits: &'a Limits,
+        decoders: &'a Turns<()>,
+    ) -> Result<Download<'a>, FetchError> {
         let spool = Spool::new(job.spool.clone(), limits.min_free_bytes);
         spool.check_room(0)?;
         let pace = SharedPace::new(limits);
-        Ok(Download { job, limits, spool, source: None, reached: 0, decoded: 0, wanted: false, pace })
+        Ok(Download { job, limits, decoders, spool, source: None, reached: 0, decoded: 0, wanted: false, pace })
     }
 
     /// How many bytes of the body came over the wire.
@@ -134,6 +140,11 @@ impl<'a> Download<'a> {
     async fn collect(&mut self, body: AnswerBody, length: Option<u64>, coding: Coding) -> Result<(), FetchError> {
         let before = self.reached;
         let wire = WireBody::new(body, length, self.limits, self.pace.clone());
+        // While it waits nothing is read, so neither silence nor pace is held against the source.
+        let _turn = match coding {
+            Coding::Brotli | Coding::Zstd => Some(self.decoders.wait((), &self.job.on_behalf_of.into()).await),
+            Coding::Identity | Coding::Gzip | Coding::Deflate => None,
+        };
         let mut decoded = Decoded::new(coding, wire).await?;
         loop {
             let most = self.spool.room();

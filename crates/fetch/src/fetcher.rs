@@ -14,14 +14,20 @@ use crate::limits::Limits;
 use crate::progress::Progress;
 use crate::retry::Tries;
 use crate::spool::Spooled;
+use crate::turns::Turns;
 use crate::url::SourceUrl;
 use crate::verdict::Verdict;
+
+/// Decoders with a large window at a time. Brotli's may be 16 MiB with its tables on top (RFC 7932), zstd's 8 MiB (RFC
+/// 9659): together they stay below 400 MiB, however many downloads there are.
+const LARGE_DECODERS: usize = 16;
 
 /// Downloads what strangers' URLs lead to, within limits.
 pub struct Fetcher {
     dialer: Dialer,
     limits: Limits,
     user_agent: HeaderValue,
+    decoders: Turns<()>,
 }
 
 /// One file to fetch.
@@ -29,6 +35,8 @@ pub struct Fetcher {
 pub struct FetchJob<'a> {
     /// Where it is.
     pub url: &'a SourceUrl,
+    /// Who wants it: sources' places are shared fairly between these names, which mean nothing else.
+    pub on_behalf_of: &'a str,
     /// The file to create; its directory exists, the file does not.
     pub spool: PathBuf,
     /// Whether the content is wanted, decided on its first bytes.
@@ -55,7 +63,7 @@ impl Fetcher {
     pub fn new(dialer: Dialer, limits: Limits, mut user_agent: String) -> Fetcher {
         user_agent.retain(|c| matches!(c, ' '..='~'));
         let user_agent = HeaderValue::try_from(user_agent).expect("printable ASCII is a header value");
-        Fetcher { dialer, limits, user_agent }
+        Fetcher { dialer, limits, user_agent, decoders: Turns::new(LARGE_DECODERS) }
     }
 
     /// The limits that every fetch keeps to.
@@ -65,9 +73,9 @@ impl Fetcher {
 
     /// Fetches one file. Dropping the future ends it, closes its connection and leaves no file.
     pub async fn fetch(&self, job: FetchJob<'_>) -> Result<Fetched, FetchError> {
-        let url = job.url;
-        let mut download = Download::new(job, &self.limits)?;
-        match timeout(self.limits.total_timeout, self.try_until_whole(url, &mut download)).await {
+        let (url, on_behalf_of) = (job.url, job.on_behalf_of);
+        let mut download = Download::new(job, &self.limits, &self.decoders)?;
+        match timeout(self.limits.total_timeout, self.try_until_whole(url, on_behalf_of, &mut download)).await {
             Ok(Ok(())) => download.finish().await,
             Ok(Err(error)) => {
                 download.discard().await;
@@ -80,8 +88,13 @@ impl Fetcher {
         }
     }
 
-    async fn try_until_whole(&self, url: &SourceUrl, download: &mut Download<'_>) -> Result<(), FetchError> {
-        let road = Road { dialer: &self.dialer, limits: &self.limits, user_agent: &self.user_agent };
+    async fn try_until_whole(
+        &self,
+        url: &SourceUrl,
+        on_behalf_of: &str,
+        download: &mut Download<'_>,
+    ) -> Result<(), FetchError> {
+        let road = Road { dialer: &self.dialer, limits: &self.limits, user_agent: &self.user_agent, on_behalf_of };
         let mut cookies = Cookies::default();
         let mut tries = Tries::new(&self.limits);
         loop {

@@ -18,6 +18,7 @@ pub(crate) struct Road<'a> {
     pub(crate) dialer: &'a Dialer,
     pub(crate) limits: &'a Limits,
     pub(crate) user_agent: &'a HeaderValue,
+    pub(crate) on_behalf_of: &'a str,
 }
 
 impl Road<'_> {
@@ -30,7 +31,7 @@ impl Road<'_> {
     ) -> Result<(SourceUrl, Answer), FetchError> {
         let mut url = requested.clone();
         for _ in 0..=self.limits.max_redirects {
-            let connection = self.dialer.dial(&url).await?;
+            let connection = self.dialer.dial(&url, self.on_behalf_of).await?;
             let asking = Asking { user_agent: self.user_agent, cookie: cookies.header_for(&url), rest };
             let answer = send(connection, &url, asking, self.limits).await?;
             cookies.learn(&url, &answer.headers, answer.answered_at());

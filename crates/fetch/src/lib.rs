@@ -23,6 +23,7 @@ mod resume;
 mod retry;
 mod spool;
 mod tls;
+mod turns;
 mod url;
 mod verdict;
 

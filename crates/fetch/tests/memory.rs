@@ -34,7 +34,7 @@ async fn case_13_a_chunked_body_of_40_mb_is_taken_in_flat_memory() {
     let spool = directory.path().join("spooled");
 
     let before = peak_kib();
-    let job = FetchJob { url: &url, spool, verdict: &|_| Ok(()), progress: None };
+    let job = FetchJob { url: &url, on_behalf_of: "test", spool, verdict: &|_| Ok(()), progress: None };
     let fetched = tokio::time::timeout(Duration::from_secs(60), fetcher.fetch(job)).await.unwrap().unwrap();
 
     assert_eq!(fetched.spooled.size_bytes(), 40 * MIB);

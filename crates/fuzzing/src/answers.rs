@@ -65,7 +65,13 @@ pub(crate) fn answers(data: &[u8]) {
         origin.answer_all_with(move |_, nth| Answer::raw(answers[nth.min(answers.len() - 1)].clone()));
         let url = SourceUrl::parse(&origin.url("/a/file")).expect("a URL");
         let spool = tempfile::Builder::new().tempdir_in(bed.spool.path()).expect("a directory");
-        let job = FetchJob { url: &url, spool: spool.path().join("spooled"), verdict: &|_| Ok(()), progress: None };
+        let job = FetchJob {
+            url: &url,
+            on_behalf_of: "test",
+            spool: spool.path().join("spooled"),
+            verdict: &|_| Ok(()),
+            progress: None,
+        };
         let outcome = tokio::time::timeout(Duration::from_secs(20), bed.fetcher.fetch(job)).await.expect("it ends");
         let left = || std::fs::read_dir(spool.path()).expect("a directory").count();
         match outcome {

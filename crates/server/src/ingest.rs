@@ -209,6 +209,7 @@ impl Parts {
     async fn fetch(&self, id: &MediaId, import: &Import) -> Result<Fetched, Failure> {
         let job = FetchJob {
             url: &import.url,
+            on_behalf_of: import.account.as_str(),
             spool: self.room.spool_path(id),
             verdict: &first_verdict,
             progress: import.progress.as_deref(),

@@ -1,6 +1,7 @@
 //! One connection to a source, plain or encrypted, for one request.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,12 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::turns::Turn;
+use crate::turns::Turn;
 
 /// A stream of bytes to and from a source; its turn at the source's address ends with it.
 pub(crate) struct Connection {
     stream: Stream,
-    _turn: Option<Turn>,
+    _turn: Option<Turn<IpAddr>>,
 }
 
 enum Stream {
@@ -22,11 +23,11 @@ enum Stream {
 }
 
 impl Connection {
-    pub(super) fn plain(stream: TcpStream, turn: Option<Turn>) -> Connection {
+    pub(super) fn plain(stream: TcpStream, turn: Option<Turn<IpAddr>>) -> Connection {
         Connection { stream: Stream::Plain(stream), _turn: turn }
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>, turn: Option<Turn>) -> Connection {
+    pub(super) fn tls(stream: TlsStream<TcpStream>, turn: Option<Turn<IpAddr>>) -> Connection {
         Connection { stream: Stream::Tls(Box::new(stream)), _turn: turn }
     }
 

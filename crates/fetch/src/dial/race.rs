@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::turns::Turn;
 use super::{DialError, Dialer};
 use crate::address::{PortVerdict, reached};
 use crate::own::Own;
 use crate::resolve::{Answers, DnsFailure, Family, FamilyAnswer, MAX_ADDRESSES};
+use crate::turns::{Party, Turn};
 
 /// How long an IPv4 answer waits for the IPv6 one that should go first (RFC 8305 §3).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 /// A connection to a judged address.
 pub(super) struct Won {
     pub(super) stream: TcpStream,
-    pub(super) turn: Option<Turn>,
+    pub(super) turn: Option<Turn<IpAddr>>,
 }
 
 /// One name's addresses on their way to a connection.
@@ -33,9 +33,10 @@ pub(super) struct Race<'a> {
     dialer: &'a Dialer,
     own: Arc<Own>,
     port: u16,
+    party: Party,
     lookups: Answers,
     candidates: Candidates,
-    waiting: FuturesUnordered<BoxFuture<'static, (SocketAddr, Turn)>>,
+    waiting: FuturesUnordered<BoxFuture<'static, (SocketAddr, Turn<IpAddr>)>>,
     connecting: FuturesUnordered<BoxFuture<'static, Result<Won, AttemptError>>>,
     /// When the next attempt may begin; before the first one, not until the answers say so.
     next_start: Option<Instant>,
@@ -78,10 +79,11 @@ enum AttemptError {
 }
 
 impl<'a> Race<'a> {
-    pub(super) fn new(dialer: &'a Dialer, lookups: Answers, port: u16) -> Race<'a> {
+    pub(super) fn new(dialer: &'a Dialer, lookups: Answers, port: u16, party: Party) -> Race<'a> {
         Race {
             own: dialer.own.current(),
             port,
+            party,
             lookups,
             candidates: Candidates::new(),
             waiting: FuturesUnordered::new(),
@@ -159,12 +161,12 @@ impl<'a> Race<'a> {
         if is_allowed {
             self.connect(address, None);
         } else {
-            let turn = self.dialer.turns.wait(reached(address.ip()));
+            let turn = self.dialer.turns.wait(reached(address.ip()), &self.party);
             self.waiting.push(turn.map(move |turn| (address, turn)).boxed());
         }
     }
 
-    fn connect(&mut self, address: SocketAddr, turn: Option<Turn>) {
+    fn connect(&mut self, address: SocketAddr, turn: Option<Turn<IpAddr>>) {
         let limit = self.dialer.settings.attempt_timeout;
         let attempt = async move {
             match timeout(limit, connect_judged(address)).await {

@@ -34,8 +34,12 @@ impl Bed {
     }
 
     async fn dial(&self, url: &str) -> Result<Connection, DialError> {
+        self.dial_for("somebody", url).await
+    }
+
+    async fn dial_for(&self, party: &str, url: &str) -> Result<Connection, DialError> {
         let url = SourceUrl::parse(url).unwrap();
-        timeout(PATIENCE, self.dialer.dial(&url)).await.expect("dialling ends by itself")
+        timeout(PATIENCE, self.dialer.dial(&url, party)).await.expect("dialling ends by itself")
     }
 
     /// The address that a URL led to.

@@ -60,12 +60,19 @@ impl Bed {
 
     pub(crate) async fn fetch_with(&self, url: &str, verdict: &soku_fetch::Verdict<'_>) -> Result<Fetched, FetchError> {
         let url = SourceUrl::parse(url).unwrap();
-        self.run(FetchJob { url: &url, spool: self.spool_path(), verdict, progress: None }).await
+        self.run(FetchJob { url: &url, on_behalf_of: "test", spool: self.spool_path(), verdict, progress: None }).await
     }
 
     pub(crate) async fn fetch_watched(&self, url: &str, progress: &Progress) -> Result<Fetched, FetchError> {
         let url = SourceUrl::parse(url).unwrap();
-        self.run(FetchJob { url: &url, spool: self.spool_path(), verdict: &accept, progress: Some(progress) }).await
+        self.run(FetchJob {
+            url: &url,
+            on_behalf_of: "test",
+            spool: self.spool_path(),
+            verdict: &accept,
+            progress: Some(progress),
+        })
+        .await
     }
 
     pub(crate) async fn run(&self, job: FetchJob<'_>) -> Result<Fetched, FetchError> {

@@ -1,13 +1,13 @@
 //! Content codings that were not asked for.
 
 use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
-use soku_fetch::{FetchError, Limits};
+use soku_fetch::{FetchError, FetchJob, Limits, Progress, SourceUrl};
 use soku_testkit::samples::SVG;
 use soku_testkit::{Answer, Origin, TlsOrigin};
 use tokio::io::AsyncWriteExt;
 
 use crate::assert_fails;
-use crate::bed::{Bed, noise, quick};
+use crate::bed::{Bed, accept, noise, quick};
 
 macro_rules! encode {
     ($encoder:ident, $bytes:expr) => {{
@@ -195,5 +195,42 @@ async fn a_window_larger_than_a_content_coding_may_have_is_refused() {
 
     for target in ["/zstd", "/brotli"] {
         assert_fails!(Bed::new().failure(&origin.url(target)).await, FetchError::BadResponse { .. });
+    }
+}
+
+/// Rule L2, and memory: a window of brotli is up to 16 MiB, and a download may last half an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn decoders_with_large_windows_are_few_at_a_time_and_shared_fairly() {
+    const PLACES: usize = 16;
+    let origin = Origin::start().await;
+    let bed = Bed::new();
+    let original = noise(900_000);
+    let brotli = encode!(BrotliEncoder, &original);
+    origin.serve("/stalls", coded("br", brotli.clone()).cut_after(300_000).then_stall());
+    origin.serve("/br", coded("br", brotli));
+    origin.serve("/zstd", coded("zstd", encode!(ZstdEncoder, &original)));
+    origin.serve("/gzip", coded("gzip", gzip(&original).await));
+    let stalls = SourceUrl::parse(&origin.url("/stalls")).unwrap();
+    let progress: Vec<Progress> = (0..PLACES + 4).map(|_| Progress::new()).collect();
+    let begun = || progress.iter().filter(|one| one.received() > 0).count();
+
+    let greedy = futures_util::future::join_all(progress.iter().map(|progress| {
+        let (url, spool, verdict) = (&stalls, bed.spool_path(), &accept);
+        bed.run(FetchJob { url, on_behalf_of: "greedy", spool, verdict, progress: Some(progress) })
+    }));
+    let others = async {
+        origin.until(|seen| seen.requests == progress.len()).await;
+        while begun() < PLACES - 2 {
+            tokio::task::yield_now().await;
+        }
+        // Somebody else's are decoded meanwhile, and so is what needs no large window.
+        for target in ["/br", "/zstd", "/gzip"] {
+            assert!(bed.bytes(&origin.url(target)).await == original, "{target}");
+        }
+        assert_eq!(begun(), PLACES - 2, "an eighth stays for others");
+    };
+    tokio::select! {
+        _ = greedy => panic!("they stall"),
+        () = others => {}
     }
 }

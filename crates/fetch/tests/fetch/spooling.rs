@@ -76,7 +76,8 @@ async fn a_fetch_that_is_dropped_leaves_neither_a_file_nor_a_connection() {
     for target in ["/head", "/small", "/large"] {
         let url = SourceUrl::parse(&origin.url(target)).unwrap();
         for patience in [0, 1, 5, 20, 60] {
-            let job = FetchJob { url: &url, spool: bed.spool_path(), verdict: &accept, progress: None };
+            let job =
+                FetchJob { url: &url, on_behalf_of: "test", spool: bed.spool_path(), verdict: &accept, progress: None };
 
             let outcome = tokio::time::timeout(Duration::from_millis(patience), bed.fetcher.fetch(job)).await;
 
@@ -105,7 +106,7 @@ async fn a_file_that_is_there_already_is_neither_written_nor_removed() {
         std::fs::write(&spool, "somebody else's").unwrap();
         let url = SourceUrl::parse(&origin.url(target)).unwrap();
 
-        let job = FetchJob { url: &url, spool: spool.clone(), verdict: &accept, progress: None };
+        let job = FetchJob { url: &url, on_behalf_of: "test", spool: spool.clone(), verdict: &accept, progress: None };
         assert_fails!(bed.run(job).await.unwrap_err(), FetchError::Storage { .. });
 
         assert_eq!(std::fs::read_to_string(spool).unwrap(), "somebody else's");
@@ -118,7 +119,10 @@ async fn a_spool_directory_that_is_missing_is_an_error_of_our_own() {
     let url = SourceUrl::parse("http://127.0.0.1:9/a").unwrap();
     let spool = bed.spool_path().join("missing").join("spooled");
 
-    let error = bed.run(FetchJob { url: &url, spool, verdict: &accept, progress: None }).await.unwrap_err();
+    let error = bed
+        .run(FetchJob { url: &url, on_behalf_of: "test", spool, verdict: &accept, progress: None })
+        .await
+        .unwrap_err();
 
     assert_fails!(error, FetchError::Storage { .. });
 }
@@ -143,7 +147,7 @@ fn a_fetch_can_be_moved_between_threads() {
     fn can_be_moved<T: Send>(_: &T) {}
     let bed = Bed::new();
     let url = SourceUrl::parse("http://127.0.0.1:9/a").unwrap();
-    let job = FetchJob { url: &url, spool: bed.spool_path(), verdict: &accept, progress: None };
+    let job = FetchJob { url: &url, on_behalf_of: "test", spool: bed.spool_path(), verdict: &accept, progress: None };
 
     can_be_moved(&bed.fetcher.fetch(job));
 }

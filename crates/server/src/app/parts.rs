@@ -103,6 +103,7 @@ fn dial(config: &Config) -> DialSettings {
         dns_timeout: section.dns_timeout,
         connect_timeout: section.connect_timeout,
         attempt_timeout: section.connect_attempt_timeout,
+        stagger: section.connect_stagger,
         tls_timeout: section.tls_timeout,
         connections_per_address: section.connections_per_address as usize,
         ..DialSettings::default()

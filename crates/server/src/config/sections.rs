@@ -64,6 +64,7 @@ section! {
         dns_timeout: Duration = Span(10, 5 * MINUTE);
         connect_timeout: Duration = Span(10, 5 * MINUTE);
         connect_attempt_timeout: Duration = Span(10, 5 * MINUTE);
+        connect_stagger: Duration = Span(10, MINUTE);
         tls_timeout: Duration = Span(10, 5 * MINUTE);
         first_byte_timeout: Duration = Span(10, HOUR);
         idle_timeout: Duration = Span(10, HOUR);

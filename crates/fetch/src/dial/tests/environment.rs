@@ -15,7 +15,7 @@ async fn child_dials_what_it_is_told() {
     io::stdin().read_line(&mut url).unwrap();
     let outcome = match Dialer::new(Policy::loopback(), DialSettings::default()) {
         Err(error) => format!("{error:?}"),
-        Ok(dialer) => match dialer.dial(&SourceUrl::parse(&url).unwrap()).await {
+        Ok(dialer) => match dialer.dial(&SourceUrl::parse(&url).unwrap(), "somebody").await {
             Ok(connection) => format!("connected to {}", connection.tcp().peer_addr().unwrap()),
             Err(error) => format!("{error:?}"),
         },

@@ -20,7 +20,7 @@ async fn a_source_sees_a_bounded_number_of_connections() {
         let (bed, open, most) = (&bed, &open, &most);
         let url = format!("http://{}:{}/", hosts[n % hosts.len()], origin.port());
         async move {
-            let connection = bed.dial(&url).await.unwrap();
+            let connection = bed.dial_for(["a", "b"][n % 2], &url).await.unwrap();
             most.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             tokio::task::yield_now().await;
             open.fetch_sub(1, Ordering::SeqCst);
@@ -31,7 +31,7 @@ async fn a_source_sees_a_bounded_number_of_connections() {
 
     assert_eq!(most.into_inner(), 3, "whatever the address is called");
     assert_eq!(origin.until(|seen| seen.connections == 40).await.connections, 40, "all get their turn");
-    assert_eq!(bed.dialer.turns.addresses(), 0, "an address nobody wants is forgotten");
+    assert_eq!(bed.dialer.turns.in_use(), 0, "an address nobody wants is forgotten");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn each_address_has_a_line_of_its_own() {
 
     let _held = [bed.dial(&v4.url("/")).await.unwrap(), bed.dial(&v6.url("/")).await.unwrap()];
 
-    assert_eq!(bed.dialer.turns.addresses(), 2);
+    assert_eq!(bed.dialer.turns.in_use(), 2);
 }
 
 #[tokio::test]
@@ -94,12 +94,12 @@ async fn whoever_stops_waiting_leaves_the_line() {
     let bed = Bed::with(Policy::loopback(), |settings| settings.connections_per_address = 1).await;
     let origin = Origin::start().await;
     let url = SourceUrl::parse(&origin.url("/")).unwrap();
-    let held = bed.dialer.dial(&url).await.unwrap();
-    let gave_up = timeout(Duration::from_millis(50), bed.dialer.dial(&url)).await;
+    let held = bed.dialer.dial(&url, "somebody").await.unwrap();
+    let gave_up = timeout(Duration::from_millis(50), bed.dialer.dial(&url, "somebody")).await;
     assert!(gave_up.is_err(), "the only turn is taken");
 
     drop(held);
 
     bed.dial(url.identity()).await.unwrap();
-    assert_eq!(bed.dialer.turns.addresses(), 0);
+    assert_eq!(bed.dialer.turns.in_use(), 0);
 }
