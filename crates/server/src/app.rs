@@ -22,7 +22,7 @@ use crate::http::door::Door;
 use crate::http::health::Pulse;
 use crate::ingest::{self, Ingest};
 use crate::library::{Library, LibrarySettings};
-use crate::store::{DataDir, Room};
+use crate::store::{Ballast, DataDir, Room};
 use crate::telemetry::Causes;
 
 pub use parts::StartError;
@@ -58,12 +58,19 @@ struct Running {
 
 /// Opens database, store and library, clears what dead processes left, and starts the upkeep.
 ///
-/// `public_base` is how hosted URLs begin.
+/// `public_base` is how hosted URLs begin. Where the disk is full, the ballast makes room for it.
 ///
 /// # Errors
 /// [`StartError`] names the part that could not be opened and why.
 pub async fn build(config: &Config, clock: Clock, public_base: String) -> Result<Arc<App>, StartError> {
     let data = DataDir::prepare(&config.data_dir)?;
+    match build_in(config, clock.clone(), public_base.clone(), data.clone()).await {
+        Err(_) if Ballast::of(&data).ease() => build_in(config, clock, public_base, data).await,
+        outcome => outcome,
+    }
+}
+
+async fn build_in(config: &Config, clock: Clock, public_base: String, data: DataDir) -> Result<Arc<App>, StartError> {
     let owner = crate::id::OwnerId::random();
     let room = Room::enter(&data, owner.clone())?;
     let db = Db::open(&config.db_settings()).await?;

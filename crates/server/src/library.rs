@@ -14,7 +14,7 @@ use tracing::warn;
 use crate::db::{Db, DbError, MediaCursor};
 use crate::id::{AccountId, MediaId};
 use crate::media::Media;
-use crate::store::{DataDir, ObjectKey, Room, RoomError, Store, StoreError, StoredObject, Trace};
+use crate::store::{Ballast, DataDir, ObjectKey, Room, RoomError, Store, StoreError, StoredObject, Trace};
 use rows::Rows;
 pub use sweep::Swept;
 
@@ -38,7 +38,7 @@ impl Default for LibrarySettings {
 /// A failure of the library.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
-    #[error("the database could not be asked about stored media")]
+    #[error(transparent)]
     Db(#[from] DbError),
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -120,7 +120,7 @@ impl Library {
 
     /// Deletes an entry: its row and the keys that made it, then its object. Gives what it was; `None` where there is
     /// none. The URL answers 404 from the moment the row is gone, also where the object cannot be removed yet: then it
-    /// is marked for the sweep.
+    /// is marked for the sweep. On a full disk the ballast makes room for it.
     ///
     /// # Errors
     /// As the database fails, or the spool directory; then nothing was deleted.
@@ -128,7 +128,10 @@ impl Library {
         let (room, marked) = (self.0.room.clone(), id.clone());
         // The mark first: a crash after the row is gone must not forget the object.
         blocking(move || room.mark_gone_durably(&marked)).await??;
-        let deleted = self.0.db.delete_media(id).await;
+        let deleted = match self.0.db.delete_media(id).await {
+            Err(DbError::Full { .. }) if self.give_up_ballast().await? => self.0.db.delete_media(id).await,
+            outcome => outcome,
+        };
         // Whatever the answer was: the row may be gone. After the commit, so that who read it before finds it forgotten.
         self.0.rows.forget(id);
         let deleted = deleted?;
@@ -143,7 +146,19 @@ impl Library {
                 warn!(media.id = %id, error, "Could not delete the object of `{id}`: a sweep tries again");
             }
         }
+        self.restore_ballast().await?;
         Ok(deleted)
+    }
+
+    async fn give_up_ballast(&self) -> Result<bool, LibraryError> {
+        let ballast = Ballast::of(&self.0.data);
+        blocking(move || ballast.give_up()).await
+    }
+
+    /// Makes the ballast where it is missing and there is room.
+    async fn restore_ballast(&self) -> Result<(), LibraryError> {
+        let ballast = Ballast::of(&self.0.data);
+        blocking(move || ballast.restore()).await
     }
 }
 

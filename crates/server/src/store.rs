@@ -3,6 +3,7 @@
 //! Two arms behind one closed enum, files beside the spool ([`LocalStore`]) or an S3 bucket ([`S3Store`]). Nobody above
 //! this file names either, a path, or an I/O error. The rows that say what is kept are the database's business.
 
+mod ballast;
 mod body;
 mod buffer;
 pub(crate) mod cache;
@@ -22,6 +23,7 @@ use std::time::Instant;
 
 use soku_fetch::Spooled;
 
+pub use ballast::Ballast;
 pub use body::{ObjectBody, StoredObject};
 pub use data::{DataDir, DataDirError};
 pub use error::{Cause, StoreError};

@@ -11,7 +11,7 @@ use crate::config::{Config, nearest};
 use crate::db::{Db, DbError};
 use crate::id::AccountId;
 use crate::library::Library;
-use crate::store::{DataDir, announced_base};
+use crate::store::{Ballast, DataDir, announced_base};
 
 /// Whether a command may begin a library where there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,14 +45,21 @@ impl Rooms {
             if self.beginning == Beginning::Refused && !database.exists() {
                 return Err(CommandError::NoLibrary { data_dir: self.config.data_dir.clone() });
             }
-            DataDir::prepare(&self.config.data_dir)?;
+            let data = DataDir::prepare(&self.config.data_dir)?;
+            // On a full disk SQLite finds no room for the index of its log.
+            return Ok(match Db::open(&self.config.db_settings()).await {
+                Err(_) if Ballast::of(&data).ease() => Db::open(&self.config.db_settings()).await,
+                outcome => outcome,
+            }?);
         }
         Ok(Db::open(&self.config.db_settings()).await?)
     }
 
-    /// The files and their rows together.
+    /// The files and their rows together, for a command that makes room: on a full disk the ballast is for it.
     pub(super) async fn library(&self) -> Result<Library, CommandError> {
-        Ok(app::open_library(&self.config, self.db().await?.clone())?)
+        let db = self.db().await?.clone();
+        Ballast::of(&DataDir::prepare(&self.config.data_dir)?).ease();
+        Ok(app::open_library(&self.config, db)?)
     }
 
     /// Finishes what is being written.

@@ -4,6 +4,7 @@
 use tracing::{info, warn};
 
 use super::{Inner, Library, LibraryError, blocking};
+use crate::db::DbError;
 use crate::id::MediaId;
 use crate::store::{DeadRoom, StoreError, Trace};
 
@@ -25,11 +26,18 @@ pub struct Swept {
 
 impl Library {
     /// Clears what dead processes left: frees their claims, deletes objects that have no row, ends uploads, removes
-    /// their spool directories. Also finishes deletions that this process could not finish before.
+    /// their spool directories. Also finishes deletions that this process could not finish before, and makes the ballast.
     ///
     /// # Errors
     /// As the database or the spool fails. A store that fails is no error: see [`Swept::left`].
     pub async fn sweep(&self) -> Result<Swept, LibraryError> {
+        match self.sweep_once().await {
+            Err(LibraryError::Db(DbError::Full { .. })) if self.give_up_ballast().await? => self.sweep_once().await,
+            outcome => outcome,
+        }
+    }
+
+    async fn sweep_once(&self) -> Result<Swept, LibraryError> {
         let mut sweep = Sweep { library: &self.0, swept: Swept::default(), store: Reach::Unknown };
         sweep.finish_own().await?;
         let data = self.0.data.clone();
@@ -43,6 +51,7 @@ impl Library {
                 None => break,
             }
         }
+        self.restore_ballast().await?;
         let swept = sweep.swept;
         if swept != Swept::default() {
             let Swept { rooms, claims, objects, left } = swept;
