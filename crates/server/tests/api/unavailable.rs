@@ -9,6 +9,8 @@ use futures_util::FutureExt as _;
 use soku_server::http::door::Door;
 use soku_server::store::Store;
 use soku_testkit::{Answer as Source, samples};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
 
 use crate::support::answer::is_request_id;
 use crate::support::log::Captured;
@@ -73,7 +75,17 @@ async fn a_full_queue_sends_away_but_answers_replays_and_joins() {
     app.origin.serve("/b.png", png());
     let mut film = samples::MP4.bytes.to_vec();
     film.resize(200_000, 0);
-    app.origin.serve("/slow.mp4", Source::ok("video/mp4", film).cut_after(100_000).then_stall());
+    let go = Arc::new(Notify::new());
+    let wait = Arc::clone(&go);
+    app.origin.handle("/slow.mp4", move |_, mut stream| {
+        let (wait, film) = (Arc::clone(&wait), film.clone());
+        async move {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: {}\r\n\r\n", film.len());
+            let _ = stream.write_all(&[head.as_bytes(), &film[..100_000]].concat()).await;
+            wait.notified().await;
+            let _ = stream.write_all(&film[100_000..]).await;
+        }
+    });
     let made = app.import_path(&key, "/a.png").await.url();
     let app = Arc::new(app);
     let ask = |path: &'static str| {
@@ -90,8 +102,12 @@ async fn a_full_queue_sends_away_but_answers_replays_and_joins() {
         tokio::task::yield_now().await;
     }
 
-    slow.abort();
-    joined.abort();
+    go.notify_one();
+
+    let (slow, joined) = (slow.await.expect("no panic"), joined.await.expect("no panic"));
+    assert_eq!((slow.status, slow.header("idempotent-replayed")), (201, ""));
+    assert_eq!((joined.status, joined.header("idempotent-replayed")), (201, "true"));
+    assert_eq!(joined.body, slow.body, "a join needs no turn");
     assert_eq!(app.origin.targets().iter().filter(|target| *target == "/b.png").count(), 0);
 }
 
