@@ -11,7 +11,7 @@ mod ticket;
 mod upkeep;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ use self::flights::{Boarding, Flights, Seat, Stage};
 pub use self::joined::{Joined, Outcome};
 pub use self::key::{IdempotencyKey, InvalidKey, PayloadHash};
 pub use self::ticket::Ticket;
-use self::upkeep::{Chore, LOST_ANSWERS, LastBeat};
+use self::upkeep::{Chore, LOST_ANSWERS};
 use crate::admission::Endpoint;
 use crate::clock::{Clock, Timestamp};
 use crate::db::{ClaimAnswer, ClaimKey, ClaimRequest, Db, DbError, KeySource};
@@ -92,7 +92,6 @@ struct Shared {
     closing: CancellationToken,
     chores: mpsc::UnboundedSender<Chore>,
     lost_answers: Arc<Semaphore>,
-    last_beat: LastBeat,
 }
 
 /// What waits for the upkeep of an [`Imports`].
@@ -119,7 +118,6 @@ impl Imports {
             closing: CancellationToken::new(),
             chores,
             lost_answers: Arc::new(Semaphore::new(LOST_ANSWERS)),
-            last_beat: LastBeat::default(),
         };
         (Imports { shared: Arc::new(shared) }, Chores(inbox))
     }
@@ -180,7 +178,6 @@ impl Imports {
         let shared = &self.shared;
         let request = self.request(&wish);
         loop {
-            let asked = Instant::now();
             let answer = match shared.db.claim(&request).await {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -195,7 +192,7 @@ impl Imports {
                 }
                 ClaimAnswer::Won { fence } => {
                     seat.run();
-                    return Ok(Entry::Begin(Ticket::new(self.clone(), wish, fence, seat, asked)));
+                    return Ok(Entry::Begin(Ticket::new(self.clone(), wish, fence, seat)));
                 }
                 // A claim of this process that has no seat here is left over from an attempt whose end could not be
                 // written: it holds nobody up.
@@ -238,11 +235,10 @@ impl Imports {
         let taking = tokio::spawn(
             async move {
                 let shared = &imports.shared;
-                let asked = Instant::now();
                 let fence = shared.db.take_over(&wish.claim, seen_fence, seen_beat, &shared.owner).await?;
                 Ok(fence.map(|fence| {
                     seat.run();
-                    Ticket::new(imports.clone(), wish, fence, seat, asked)
+                    Ticket::new(imports.clone(), wish, fence, seat)
                 }))
             }
             .in_current_span(),

@@ -69,8 +69,8 @@ impl Limits {
     }
 
     /// Judges a request, and charges it to every limit that applies if it passes and to none if it does not. `None`
-    /// where limits are switched off. `endpoint` is that of a request which this account may make: one that ends in
-    /// 403, 404 or 405 is charged to its tier alone.
+    /// where limits are switched off. With an `endpoint` its own limit of this account applies too, whatever the
+    /// answer will be; without one the tier alone is charged.
     #[must_use]
     pub fn judge(&self, subject: Subject<'_>, endpoint: Option<Endpoint>) -> Option<Judged> {
         if !self.settings.enabled {

@@ -204,10 +204,21 @@ impl Db {
     pub async fn watch(&self, key: &ClaimKey, fence: i64) -> Result<bool, DbError> {
         const SQL: &str = "UPDATE idempotency SET watched = TRUE \
             WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 AND state = 'running' AND fence = $4";
+        self.change_claim(Act::passing("watching a claim"), SQL, key, fence).await
+    }
+
+    /// Runs one statement on the claim under that fencing number (`$1` to `$4`); says whether there was one.
+    pub(super) async fn change_claim(
+        &self,
+        act: Act,
+        sql: &'static str,
+        key: &ClaimKey,
+        fence: i64,
+    ) -> Result<bool, DbError> {
         let key = key.clone();
-        let rows = self.write(Act::passing("watching a claim"), move |mut tx| {
+        let work = self.write(act, move |mut tx| {
             async move {
-                Ok(on_tx!(tx, conn => sqlx::query(SQL)
+                Ok(on_tx!(tx, conn => sqlx::query(sql)
                     .bind(key.account_id.as_str())
                     .bind(key.endpoint)
                     .bind(key.key)
@@ -218,7 +229,7 @@ impl Db {
             }
             .boxed()
         });
-        Ok(rows.await? > 0)
+        Ok(work.await? > 0)
     }
 
     /// What became of the attempt `joined_fence`, for one who watches it; `None` where the claim is free.

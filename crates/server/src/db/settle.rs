@@ -136,21 +136,7 @@ impl Db {
     pub async fn release(&self, key: &ClaimKey, fence: i64) -> Result<bool, DbError> {
         const SQL: &str = "DELETE FROM idempotency WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3 \
             AND fence = $4 AND state = 'running'";
-        let key = key.clone();
-        let work = self.write(Act::passing("giving back a claim"), move |mut tx| {
-            async move {
-                Ok(on_tx!(tx, conn => sqlx::query(SQL)
-                    .bind(key.account_id.as_str())
-                    .bind(key.endpoint)
-                    .bind(key.key)
-                    .bind(fence)
-                    .execute(conn)
-                    .await
-                    .map(|result| result.rows_affected()))?)
-            }
-            .boxed()
-        });
-        Ok(work.await? > 0)
+        self.change_claim(Act::passing("giving back a claim"), SQL, key, fence).await
     }
 
     /// Frees every claim that a dead process still runs, and gives their number.

@@ -1,7 +1,6 @@
 //! The right, and the duty, to make one import: whoever holds the ticket ends it, and all who wait hear how.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use soku_api::Reason;
 
@@ -24,12 +23,11 @@ pub struct Ticket {
     fence: i64,
     /// Taken at the end.
     seat: Option<Seat>,
-    since: Instant,
 }
 
 impl Ticket {
-    pub(super) fn new(imports: Imports, wish: Wish, fence: i64, seat: Seat, since: Instant) -> Ticket {
-        Ticket { imports, wish, fence, seat: Some(seat), since }
+    pub(super) fn new(imports: Imports, wish: Wish, fence: i64, seat: Seat) -> Ticket {
+        Ticket { imports, wish, fence, seat: Some(seat) }
     }
 
     /// The claim that [`crate::db::Db::record`] asks for.
@@ -48,15 +46,6 @@ impl Ticket {
     #[must_use]
     pub fn remembered_until(&self, now: Timestamp) -> Timestamp {
         self.imports.shared.remembered_until(self.wish.source, now)
-    }
-
-    /// Whether the claim was not renewed for a whole lease, because the database was away or this process stood still:
-    /// others may have taken it over. Only recording decides.
-    #[must_use]
-    pub fn may_be_lost(&self) -> bool {
-        let shared = &self.imports.shared;
-        let renewed = shared.last_beat.get().map_or(self.since, |beat| beat.max(self.since));
-        renewed.elapsed() >= shared.settings.lease
     }
 
     /// Tells who waits on this process that the import is recorded; who waits elsewhere reads it from the row.

@@ -2,8 +2,8 @@
 //! and the forgetting of what expired.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -33,20 +33,6 @@ pub(super) enum Chore {
     Disown { wish: Wish, counted: OwnedSemaphorePermit },
 }
 
-/// When the claims of this process were last renewed.
-#[derive(Default)]
-pub(super) struct LastBeat(Mutex<Option<Instant>>);
-
-impl LastBeat {
-    pub(super) fn get(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, at: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
-    }
-}
-
 impl Imports {
     /// Does all of it until `until`, which must come after the last import; frees then what this process still holds.
     pub(super) async fn upkeep(&self, inbox: mpsc::UnboundedReceiver<Chore>, until: &CancellationToken) {
@@ -63,12 +49,8 @@ impl Imports {
             if shared.flights.len() == 0 {
                 continue;
             }
-            let asked = Instant::now();
-            match shared.db.beat(&shared.owner).await {
-                Ok(_renewed) => shared.last_beat.set(asked),
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "Could not renew the running imports");
-                }
+            if let Err(error) = shared.db.beat(&shared.owner).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Could not renew the running imports");
             }
         }
     }
