@@ -49,6 +49,25 @@ on_both! {
         assert_eq!(others, vec![media; 5]);
     }
 
+    // Every allowed pair of lease and heartbeat must let a claim be taken over; this one is looked at less often than it beats.
+    async fn a_heart_that_beats_faster_than_it_is_looked_at_is_seen_to_stop(bed: &Bed) {
+        let account = bed.account("default").await;
+        let settings = IdempotencySettings {
+            lease: LEASE,
+            heartbeat: Duration::from_millis(100),
+            ..IdempotencySettings::default()
+        };
+        let dead = Process::with(bed, settings.clone(), Clock::manual(NOW)).await;
+        let alive = Process::with(bed, settings, Clock::manual(NOW)).await;
+        let _stranded = dead.begin(&account, "k", CAT).await;
+        let joined = alive.join(&account, "k", CAT).await;
+        dead.die().await;
+
+        let outcome = tokio::time::timeout(20 * LEASE, joined.outcome()).await.expect("the dead claim is taken over");
+
+        assert!(matches!(outcome, Ok(Outcome::Begin(_))));
+    }
+
     async fn an_import_that_takes_longer_than_the_lease_is_not_taken_over(bed: &Bed) {
         let account = bed.account("default").await;
         let [here, elsewhere] = [process_with_short_lease(bed).await, process_with_short_lease(bed).await];

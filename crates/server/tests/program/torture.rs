@@ -1,6 +1,7 @@
 //! Faults of the machine, the database, the sources and the clock, each in a short form here. The long form of the same
 //! tests is `scripts/torture NAME`, which sets their counts by the environment.
 
+mod backup;
 mod database;
 mod disk;
 mod errors;

@@ -85,13 +85,15 @@ impl Imports {
         let started = Instant::now();
         let mut lease = LeaseWatch::new(settings.lease, settings.heartbeat, beat, started);
         let mut last_answer = started;
-        let mut pause = QUICKEST_POLL.min(settings.slowest_poll);
+        // Often enough for the watch to believe its own eyes, however short the lease.
+        let slowest_poll = settings.slowest_poll.min(settings.lease / 8);
+        let mut pause = QUICKEST_POLL.min(slowest_poll);
         loop {
             tokio::select! {
                 () = shared.closing.cancelled() => return Err(EnterRefused::ShuttingDown),
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = (pause + pause / 2).min(settings.slowest_poll);
+            pause = (pause + pause / 2).min(slowest_poll);
             let state = match shared.db.poll(&wish.claim, fence).await {
                 Ok(state) => state,
                 Err(error) if last_answer.elapsed() >= settings.lease => return Err(error.into()),

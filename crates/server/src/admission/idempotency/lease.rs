@@ -21,9 +21,10 @@ pub(super) enum Pulse {
 }
 
 impl LeaseWatch {
-    /// Begins to watch a claim whose heartbeat counter stands at `beat`.
-    pub(super) fn new(lease: Duration, longest_gap: Duration, beat: i64, now: Instant) -> LeaseWatch {
-        LeaseWatch { lease, longest_gap, beat, unchanged_since: now, looked: now }
+    /// Begins to watch a claim whose heartbeat counter stands at `beat`. Whoever looks less often than the heart beats, but at
+    /// least four times a lease, has looked often enough: the rest of the lease is time for another beat.
+    pub(super) fn new(lease: Duration, heartbeat: Duration, beat: i64, now: Instant) -> LeaseWatch {
+        LeaseWatch { lease, longest_gap: heartbeat.max(lease / 4), beat, unchanged_since: now, looked: now }
     }
 
     /// Notes that the counter stands at `beat`. The owner is dead once it stood still for the whole lease under the

@@ -17,7 +17,8 @@ use crate::program::{Place, Program};
 /// Within this time every key must be usable again.
 const USABLE_WITHIN: Duration = Duration::from_secs(30);
 /// What may lie in the data directory itself.
-const OURS: [&str; 7] = ["soku-data", "serve.lock", "soku.db", "soku.db-wal", "soku.db-shm", "media", "spool"];
+const OURS: [&str; 8] =
+    ["soku-data", "serve.lock", "soku.db", "soku-ballast", "soku.db-wal", "soku.db-shm", "media", "spool"];
 
 /// Everything of `targets` (all, where empty) is as the book says, nothing else is there, and every key can be used.
 pub(super) async fn judge(place: &Place, program: &Program, work: &Work, targets: &[String]) -> Result<(), String> {
