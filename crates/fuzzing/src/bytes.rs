@@ -28,7 +28,7 @@ pub(crate) fn sniff(data: &[u8]) {
         );
     }
     if typed.by() == TypedBy::Header {
-        for unfit in ["svg", "xml", "json", "mpegurl", "scpls"] {
+        for unfit in ["svg", "+xml", "+json", "mpegurl", "scpls"] {
             assert!(!mime.contains(unfit), "{mime} was taken from a header");
         }
         let start = file.trim_ascii_start();
