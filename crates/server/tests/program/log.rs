@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 
 use soku_testkit::{Answer, Origin, samples};
 
-use crate::program::Place;
+use crate::program::{Place, client};
 
 /// gitroomhq/postiz-app#2000
 #[tokio::test(flavor = "multi_thread")]
@@ -42,19 +42,56 @@ async fn case_62_a_get_cut_by_the_client_is_a_log_line_that_says_so() {
     assert_eq!(whole["hung_up"], false, "{whole}");
 }
 
+/// Wherever a secret may come in: queries, passwords and fragments of URLs and of redirects, keys, settings. Wherever it may
+/// come out: answers, lists, metrics, what commands print, the log at its most talkative, and every file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_query_is_found_nowhere_on_disk() {
-    let (place, origin) = (Place::new().with("SOKU_LOG_LEVEL", "trace"), Origin::start().await);
+    let origin = Origin::start().await;
+    let place = Place::new()
+        .with("SOKU_LOG_LEVEL", "trace")
+        .with("SOKU_METRICS_LISTEN", "127.0.0.1:0")
+        .with("AWS_SECRET_ACCESS_KEY", "tellnobody7")
+        .with("AWS_SESSION_TOKEN", "tellnobody8");
     origin.serve("/ok.png?X-Amz-Signature=tellnobody1", Answer::ok("image/png", samples::PNG.bytes));
     origin.serve("/hop?X-Amz-Signature=tellnobody2", Answer::redirect(302, "/gone.png?X-Amz-Signature=tellnobody3"));
+    origin.serve("/page?sig=tellnobody9", Answer::ok("text/html", "<html>"));
+    origin.serve("/away?sig=tellnobody9", Answer::redirect(302, "http://u:tellnobody9@127.0.0.1/x"));
     let program = place.start();
-
-    assert_eq!(program.import(&origin.url("/ok.png?X-Amz-Signature=tellnobody1")).await.0, 201);
-    assert_eq!(program.import(&origin.url("/hop?X-Amz-Signature=tellnobody2")).await.0, 500);
-    assert_eq!(program.import("http://user:tellnobody4@127.0.0.1/a.png").await.0, 400);
-    assert_eq!(program.import("http://127.0.0.2/a.png?token=tellnobody5#tellnobody6").await.0, 400);
+    let mut said = String::new();
+    for (url, status) in [
+        (origin.url("/ok.png?X-Amz-Signature=tellnobody1"), 201),
+        (origin.url("/ok.png?X-Amz-Signature=tellnobody1"), 201),
+        (origin.url("/hop?X-Amz-Signature=tellnobody2"), 500),
+        (origin.url("/page?sig=tellnobody9"), 400),
+        (origin.url("/away?sig=tellnobody9"), 400),
+        ("http://user:tellnobody4@127.0.0.1/a.png".to_owned(), 400),
+        ("http://127.0.0.2/a.png?token=tellnobody5#tellnobody6".to_owned(), 400),
+        ("ftp://127.0.0.1/tellnobody6?x".to_owned(), 400),
+    ] {
+        let (answered, body) = program.import(&url).await;
+        assert_eq!(answered, status, "{body}");
+        said.push_str(&body.to_string());
+    }
+    let wrong_key = client().post(format!("{}/v1/media", program.base)).header("soku-api-key", "sk_live_tellnobodyA");
+    said.push_str(&wrong_key.send().await.expect("an answer").text().await.expect("text"));
+    let metrics =
+        program.logged(|line| line["message"].as_str()?.strip_prefix("Serving metrics on ").map(str::to_owned));
+    said.push_str(&client().get(metrics).send().await.expect("an answer").text().await.expect("text"));
+    let lists: [&[&str]; 4] = [
+        &["media", "list", "--json"],
+        &["key", "list", "--account", "default"],
+        &["account", "list"],
+        &["config", "print"],
+    ];
+    for arguments in lists {
+        let output = place.tool().command().args(arguments).output().expect("the program starts");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        said.push_str(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    }
     let key = program.key.clone();
     assert_eq!(program.terminate(), Some(0));
+    assert!(said.contains("ok.png") && said.contains("soku_http_requests_total"), "{said}");
+    assert!(!said.contains("tellnobody") && !said.contains(&key), "{said}");
 
     let mut folders = vec![place.folder().to_owned()];
     let mut files = 0;
