@@ -1,7 +1,7 @@
 //! The lock that lets one `serve` work in a data directory; in its file stands who holds it, and where it serves.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 

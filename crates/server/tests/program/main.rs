@@ -4,6 +4,7 @@
 
 mod browser;
 mod connections;
+mod container;
 mod crash;
 mod durability;
 mod log;

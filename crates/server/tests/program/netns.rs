@@ -5,6 +5,7 @@
 //! Needs Linux, `ip` (iproute2), `unshare` and `nsenter` (util-linux), and root or unprivileged user namespaces.
 
 mod addresses;
+mod egress;
 mod limits;
 mod names;
 mod ports;

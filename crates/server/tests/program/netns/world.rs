@@ -97,6 +97,11 @@ impl World {
         World { host, dns }
     }
 
+    /// The process that holds the program's namespace open.
+    pub(crate) fn host(&self) -> u32 {
+        self.host.id()
+    }
+
     /// Settings of a program in this world.
     pub(crate) fn place(&self) -> Place {
         Place::new()
