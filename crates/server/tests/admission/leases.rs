@@ -57,7 +57,7 @@ on_both! {
             heartbeat: Duration::from_millis(100),
             ..IdempotencySettings::default()
         };
-        let dead = Process::with(bed, settings.clone(), Clock::manual(NOW)).await;
+        let dead = Process::with(bed, settings, Clock::manual(NOW)).await;
         let alive = Process::with(bed, settings, Clock::manual(NOW)).await;
         let _stranded = dead.begin(&account, "k", CAT).await;
         let joined = alive.join(&account, "k", CAT).await;
