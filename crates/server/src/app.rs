@@ -64,6 +64,9 @@ struct Running {
 /// [`StartError`] names the part that could not be opened and why.
 pub async fn build(config: &Config, clock: Clock, public_base: String) -> Result<Arc<App>, StartError> {
     let data = DataDir::prepare(&config.data_dir)?;
+    if config.database.url.is_none() {
+        data.check_database(&config.database_file())?;
+    }
     match build_in(config, clock.clone(), public_base.clone(), data.clone()).await {
         Err(_) if Ballast::of(&data).ease() => build_in(config, clock, public_base, data).await,
         outcome => outcome,

@@ -46,6 +46,7 @@ impl Rooms {
                 return Err(CommandError::NoLibrary { data_dir: self.config.data_dir.clone() });
             }
             let data = DataDir::prepare(&self.config.data_dir)?;
+            data.check_database(&database)?;
             // On a full disk SQLite finds no room for the index of its log.
             return Ok(match Db::open(&self.config.db_settings()).await {
                 Err(_) if Ballast::of(&data).ease() => Db::open(&self.config.db_settings()).await,

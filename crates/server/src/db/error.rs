@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::metrics;
@@ -14,7 +14,10 @@ pub enum DbError {
     Url { url: String, problem: String },
     #[error("the directory `{path}` for the database does not exist")]
     DirectoryMissing { path: PathBuf },
-    #[error("the database `{place}` may not be opened: permission denied")]
+    #[error(
+        "the database `{place}` cannot be opened for writing: it and its directory must belong to the user that runs \
+         soku, on a disk that is not read-only"
+    )]
     Permission {
         place: String,
         #[source]
@@ -28,8 +31,17 @@ pub enum DbError {
         #[source]
         source: Cause,
     },
-    #[error("the database `{place}` has schema {found}, made by a newer soku: this one knows schema {known}")]
+    #[error(
+        "the database `{place}` has schema {found}, made by a newer soku: this one knows schema {known}; run the newer one, or restore the backup from before the upgrade"
+    )]
     NewerSchema { place: String, found: i64, known: i64 },
+    #[error("the database `{place}` cannot be opened: its disk has no {what} left; free some")]
+    NoRoom {
+        place: String,
+        what: &'static str,
+        #[source]
+        source: Cause,
+    },
     #[error("could not open the database `{place}`")]
     Open {
         place: String,
@@ -86,7 +98,8 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            // The driver's own sentence repeats the source that follows in the chain.
+            // The driver's own sentences repeat the source that follows in the chain, or speak of a network.
+            sqlx::Error::Io(error) => write!(formatter, "{error}"),
             sqlx::Error::Database(error) => match error.code() {
                 Some(code) => write!(formatter, "{} (code {code})", error.message()),
                 None => formatter.write_str(error.message()),
@@ -217,11 +230,20 @@ impl DbError {
             Kind::NotADatabase => DbError::NotOurs { place },
             Kind::Damaged => DbError::Damaged { place, source },
             Kind::Permission => DbError::Permission { place, source },
-            Kind::Unavailable | Kind::Busy | Kind::Full | Kind::Constraint | Kind::Other => {
-                DbError::Open { place, source }
-            }
+            Kind::Unavailable | Kind::Busy | Kind::Full | Kind::Constraint | Kind::Other => match lacking(&place) {
+                Some(what) => DbError::NoRoom { place, what, source },
+                None => DbError::Open { place, source },
+            },
         }
     }
+}
+
+/// What the disk of a SQLite file has none of, and SQLite does not name.
+fn lacking(place: &str) -> Option<&'static str> {
+    let disk = rustix::fs::statvfs(Path::new(place).parent()?).ok()?;
+    // Some file systems count no inodes at all.
+    let inodes = (disk.f_files > 0 && disk.f_favail == 0).then_some("inodes (too many files)");
+    inodes.or((disk.f_bavail == 0).then_some("space"))
 }
 
 impl Cause {

@@ -10,6 +10,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::key::shards;
 use super::local::TRIAL;
 use super::sync::sync_dir;
 
@@ -34,6 +35,11 @@ pub enum DataDirError {
         "the data directory `{path}` is in use by another `soku serve`{process}: stop it, or name another directory"
     )]
     Served { path: PathBuf, process: String },
+    #[error(
+        "the database `{database}` is missing or empty, but there are files in `{media}`: restore it from a backup, or \
+         move the files away to begin anew"
+    )]
+    DatabaseLost { database: PathBuf, media: PathBuf },
     #[error("could not {operation} `{path}`")]
     Io { operation: &'static str, path: PathBuf, source: io::Error },
 }
@@ -64,6 +70,23 @@ impl DataDir {
         make_private_dir(&data.spool())?;
         sync_dir(&data.root).map_err(failed("sync", &data.root))?;
         Ok(data)
+    }
+
+    /// Refuses to begin a new database beside the files of a lost one: none of them would be found again.
+    ///
+    /// # Errors
+    /// [`DataDirError::DatabaseLost`].
+    pub fn check_database(&self, database: &Path) -> Result<(), DataDirError> {
+        if fs::metadata(database).is_ok_and(|found| found.len() > 0) {
+            return Ok(());
+        }
+        let media = self.media();
+        let holds_any =
+            |shard: String| fs::read_dir(media.join(shard)).is_ok_and(|mut entries| entries.next().is_some());
+        if shards().any(holds_any) {
+            return Err(DataDirError::DatabaseLost { database: database.to_owned(), media });
+        }
+        Ok(())
     }
 
     /// The directory itself, absolute.

@@ -86,7 +86,8 @@ impl Room {
     /// The free space of the disk under it, in bytes, where it can be told.
     #[must_use]
     pub fn free_bytes(&self) -> Option<u64> {
-        free_bytes(self.path())
+        let disk = rustix::fs::statvfs(self.path()).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Where the download of `id` is written.
@@ -159,11 +160,6 @@ impl Room {
     fn trace_path(&self, trace: &Trace) -> PathBuf {
         trace_path(self.path(), trace)
     }
-}
-
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(path).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 impl Drop for Inner {

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod disks;
+mod faults;
 mod files;
 mod keys;
 mod serving;
