@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 pub(crate) struct Program {
@@ -35,12 +35,22 @@ impl Program {
             .with_context(|| format!("could not start {}", program.display()))?;
         let mut started = Program { child, address: String::new(), key: String::new(), data };
         started.await_address()?;
-        let key_file = started.data.path().join("data/first-key");
-        let text =
-            std::fs::read_to_string(&key_file).with_context(|| format!("could not read {}", key_file.display()))?;
-        let start = text.find("sk_live_").context("no key in the first-key file")?;
-        started.key = text[start..start + 40].to_owned();
+        started.key = started.await_key()?;
         Ok(started)
+    }
+
+    /// Reads the first key, which is written when the program listens already.
+    fn await_key(&self) -> Result<String> {
+        let key_file = self.data.path().join("data/first-key");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = std::fs::read_to_string(&key_file).unwrap_or_default();
+            if let Some(key) = text.find("sk_live_").and_then(|start| text.get(start..start + 40)) {
+                return Ok(key.to_owned());
+            }
+            ensure!(Instant::now() < deadline, "no key in {}", key_file.display());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Reads the address from the log line that says it.
