@@ -58,6 +58,10 @@ pub(super) async fn perform(command: ImportCommand, rooms: &Rooms) -> Result<(),
                     failed += 1;
                     let envelope = refusal.envelope(&RequestId::random(), app.api.clock.now());
                     tell(bars.as_ref(), || say(&json(&envelope)));
+                    // Whoever sits here can do what the API's answer must not tell strangers about.
+                    if let Some(reason) = refusal.reason() {
+                        tell(bars.as_ref(), || say(&format!("mend: {}", reason.mend())));
+                    }
                     Ok(())
                 }
             };

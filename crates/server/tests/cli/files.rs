@@ -88,8 +88,11 @@ fn every_url_is_tried_and_what_fails_is_said_as_the_api_says_it() {
     --- stderr
     warning: no server runs in `./soku-data`: the hosted URL works once one listens on http://127.0.0.1:8080
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The 'url' field must be a valid HTTP or HTTPS URL.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"invalid_url"}}}
+    mend: Send the direct link to the file, with `http://` or `https://`.
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The URL does not lead to an image, video or audio file. The content was detected as 'text/html'. It leads to a web page; use the direct link to the file.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"not_media","detectedType":"text/html"}}}
+    mend: Use the direct link to the file: a share page, a login page and an error page are web pages.
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The URL contains a user name or password. Use a publicly accessible link, such as a signed URL, instead.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"credentials_in_url"}}}
+    mend: Use a link that needs no password, such as a signed one.
     error: 3 of 4 URLs could not be taken in
     "#);
 }
