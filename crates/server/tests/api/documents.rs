@@ -141,3 +141,25 @@ fn what_leads_nowhere_is_found_out() {
     assert_eq!(anchors(text), BTreeSet::from(["run-soku-when".to_owned()]));
     assert_eq!(named_documents("(docs/a.md). https://x/docs/b.md, docs/c-1.md."), ["docs/a.md", "docs/c-1.md"]);
 }
+
+/// `cargo run` of the README names no program: there must be just one to run, and be it beside the measuring one.
+#[test]
+fn plain_cargo_run_is_the_server() {
+    let mut command = std::process::Command::new(env!("CARGO"));
+    command.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(repository());
+    let output = command.output().expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let run_by_default = metadata["workspace_default_members"].as_array().expect("a list");
+    let packages = metadata["packages"].as_array().expect("a list");
+    let programs: Vec<&str> = packages
+        .iter()
+        .filter(|package| run_by_default.contains(&package["id"]))
+        .flat_map(|package| package["targets"].as_array().expect("a list"))
+        .filter(|target| target["kind"][0] == "bin")
+        .filter_map(|target| target["name"].as_str())
+        .collect();
+    assert_eq!(programs, ["soku"]);
+    let readme = fs::read_to_string(repository().join("README.md")).expect("a README");
+    assert!(readme.contains("cargo run --release -- serve"));
+}
