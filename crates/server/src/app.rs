@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::error;
 
 use crate::admission::{Admission, Upkeep};
 use crate::clock::Clock;
@@ -79,8 +79,7 @@ async fn build_in(config: &Config, clock: Clock, public_base: String, data: Data
     let db = Db::open(&config.db_settings()).await?;
     let store = parts::store(config, &data, room.clone())?;
     let library = Library::new(db.clone(), store.clone(), data, room.clone(), &LibrarySettings::default());
-    let swept = library.sweep().await?;
-    info!("Cleared what earlier processes left: {swept:?}");
+    library.sweep().await?;
 
     let (admission, upkeep) = Admission::open(parts::admission(config), db.clone(), clock.clone(), owner).await?;
     let fetcher = parts::fetcher(config, &public_base)?;

@@ -102,7 +102,7 @@ pub(crate) enum CommandError {
     #[error("{left} unfinished files could not be deleted: the storage failed")]
     LeftBySweep { left: u64 },
     #[error(
-        "there is no library in `{}`: `soku serve` and `soku account create` begin one, --data-dir names another",
+        "there is no library in `{}`: `soku serve`, `soku import` and `soku account create` begin one, --data-dir names another",
         data_dir.display()
     )]
     NoLibrary { data_dir: PathBuf },

@@ -26,7 +26,7 @@ pub(super) fn perform(command: &ConfigCommand, loaded: &Loaded) -> Result<(), Co
             if let Some(warning) = loaded.config.public_warning(loaded.config.listen) {
                 warn(&warning);
             }
-            say("the configuration is right");
+            say("the configuration is valid");
             Ok(())
         }
         ConfigCommand::Print { json: false } => print(&loaded.layers.to_toml()),

@@ -67,9 +67,13 @@ pub(super) async fn perform(command: KeyCommand, rooms: &Rooms) -> Result<(), Co
         KeyCommand::Revoke { id, json } => {
             // Not by the parser of arguments, which repeats what it refuses: perhaps the key itself.
             let id = parse::key_id(&id).ok_or(CommandError::NotAKeyId)?;
-            let revoked = rooms.db().await?.revoke_key(&id, rooms.clock.now()).await?;
+            let now = rooms.clock.now();
+            let revoked = rooms.db().await?.revoke_key(&id, now).await?;
             let key = revoked.ok_or(CommandError::UnknownKey { id })?;
-            say(&format!("revoked the key {}", key.id));
+            match key.revoked.filter(|earlier| *earlier < now) {
+                Some(earlier) => say(&format!("the key {} was revoked already, on {}", key.id, earlier.rfc3339())),
+                None => say(&format!("revoked the key {}", key.id)),
+            }
             if json { print_json(&object(&key)) } else { Ok(()) }
         }
     }

@@ -89,9 +89,10 @@ fn announce(config: &Config, data: &Path, address: SocketAddr) {
     let public_url = config.public_base(address);
     info!(public_url, data_dir = %data.display(), "Listening on http://{address}");
     let fetch = &config.fetch;
+    let or_none = |networks: String| if networks.is_empty() { "none".to_owned() } else { networks };
     info!(
-        allowed_networks = %fetch.allow_networks,
-        denied_networks = %fetch.deny_networks,
+        allowed_networks = or_none(fetch.allow_networks.to_string()),
+        denied_networks = or_none(fetch.deny_networks.to_string()),
         allowed_ports = ?fetch.allow_ports,
         "Fetching from public addresses and from the allowed networks"
     );

@@ -54,10 +54,11 @@ fn a_revoked_key_stays_in_the_list() {
     revoked the key key_[ID]
     ");
     let first = soku.run("key list --account acme --json").json();
-    let second = soku.run(&format!("key revoke {id} --json")).json();
+    let again = soku.run(&format!("key revoke {id} --json"));
 
-    assert!(first[0]["revoked"].is_string());
-    assert_eq!(second["revoked"], first[0]["revoked"]);
+    let moment = first[0]["revoked"].as_str().unwrap();
+    assert!(again.stderr.contains(&format!(" was revoked already, on {moment}")), "{again}");
+    assert_eq!(again.json()["revoked"], first[0]["revoked"]);
 }
 
 #[test]

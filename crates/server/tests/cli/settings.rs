@@ -9,20 +9,20 @@ fn case_59_config_check_warns_of_a_public_url_that_no_platform_reaches() {
     --- stdout
     --- stderr
     warning: SOKU_PUBLIC_URL is not set, so hosted URLs begin with http://127.0.0.1:8080, where no platform can fetch from: set it to an https:// URL that the internet can reach
-    the configuration is right
+    the configuration is valid
     ");
     transcript!(Soku::new().variable("SOKU_PUBLIC_URL", "http://media.mysoku.io").run("config check"), @r"
     exit 0
     --- stdout
     --- stderr
     warning: SOKU_PUBLIC_URL is http://media.mysoku.io, without https, where most platforms refuse to fetch from: set it to an https:// URL that the internet can reach
-    the configuration is right
+    the configuration is valid
     ");
     transcript!(Soku::new().run("config check --public-url https://media.mysoku.io"), @r"
     exit 0
     --- stdout
     --- stderr
-    the configuration is right
+    the configuration is valid
     ");
 }
 

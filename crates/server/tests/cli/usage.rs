@@ -260,7 +260,7 @@ fn a_place_that_holds_no_library_stays_untouched() {
     exit 1
     --- stdout
     --- stderr
-    error: there is no library in `slip`: `soku serve` and `soku account create` begin one, --data-dir names another
+    error: there is no library in `slip`: `soku serve`, `soku import` and `soku account create` begin one, --data-dir names another
     ");
     assert!(!soku.path().join("slip").exists());
 }
