@@ -77,8 +77,7 @@ enum Reach {
 
 impl Sweep<'_> {
     async fn finish_own(&mut self) -> Result<(), LibraryError> {
-        let (room, grace) = (self.library.room.clone(), self.library.grace);
-        let marked = blocking(move || room.marked_gone(grace, TRACES_AT_ONCE)).await??;
+        let marked = self.library.room.marked_gone(self.library.grace, TRACES_AT_ONCE);
         let existing = self.library.db.which_exist(&marked).await?;
         for id in marked {
             if existing.contains(&id) || self.delete_unrecorded(&id).await {

@@ -3,12 +3,13 @@
 //! Every file in a room is a trace of work: `<id>` a download, `<id>.gone` an object to be deleted unless a row says
 //! otherwise, `<id>.upload` a multipart upload that runs. So a sweep need not list the store.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, ReadDir, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::data::{DataDir, open_lock};
 use super::sync::{SharedDir, sync_dir};
@@ -27,6 +28,8 @@ struct Inner {
     owner: OwnerId,
     path: PathBuf,
     dir: SharedDir,
+    /// What this process marked as gone, and when: the time of a file is the wall clock's, which can be set.
+    gone: Mutex<HashMap<MediaId, Instant>>,
     _lock: File,
 }
 
@@ -70,7 +73,7 @@ impl Room {
                 let spool = data.spool();
                 sync_dir(&spool).map_err(failed("sync", &spool))?;
                 let dir = SharedDir::open(&path).map_err(failed("open", &path))?;
-                return Ok(Room(Arc::new(Inner { owner, path, dir, _lock: lock })));
+                return Ok(Room(Arc::new(Inner { owner, path, dir, gone: Mutex::default(), _lock: lock })));
             }
             std::thread::sleep(ENTER_PAUSE);
         }
@@ -108,6 +111,7 @@ impl Room {
     /// Notes that the object of `id` must go unless a row for it exists. Durable after [`Room::sync`].
     pub(crate) fn mark_gone(&self, id: &MediaId) -> Result<(), RoomError> {
         let path = self.trace_path(&Trace::Gone(id.clone()));
+        self.gone().insert(id.clone(), Instant::now());
         OpenOptions::new()
             .write(true)
             .create(true)
@@ -135,26 +139,21 @@ impl Room {
 
     /// Removes a trace; one that is gone is no error.
     pub(crate) fn forget(&self, trace: &Trace) -> Result<(), RoomError> {
-        remove(&self.trace_path(trace))
+        remove(&self.trace_path(trace))?;
+        if let Trace::Gone(id) = trace {
+            self.gone().remove(id);
+        }
+        Ok(())
     }
 
     /// This process's own marks of objects that must go, made at least `age` ago, at most `limit` of them.
-    pub(crate) fn marked_gone(&self, age: Duration, limit: usize) -> Result<Vec<MediaId>, RoomError> {
-        let mut marked = Vec::new();
-        for entry in fs::read_dir(self.path()).map_err(failed("list", self.path()))? {
-            let entry = entry.map_err(failed("list", self.path()))?;
-            let Some(Trace::Gone(id)) = trace_of(&entry.path()) else { continue };
-            let made = entry.metadata().and_then(|metadata| metadata.modified());
-            // A clock that was set back makes the mark look younger: it is then judged by a later sweep.
-            let old_enough = made.is_ok_and(|made| made.elapsed().unwrap_or_default() >= age);
-            if old_enough {
-                marked.push(id);
-            }
-            if marked.len() == limit {
-                break;
-            }
-        }
-        Ok(marked)
+    pub(crate) fn marked_gone(&self, age: Duration, limit: usize) -> Vec<MediaId> {
+        let gone = self.gone();
+        gone.iter().filter(|(_, made)| made.elapsed() >= age).map(|(id, _)| id.clone()).take(limit).collect()
+    }
+
+    fn gone(&self) -> MutexGuard<'_, HashMap<MediaId, Instant>> {
+        self.0.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn trace_path(&self, trace: &Trace) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The library over a real database: found, opened, deleted, and the moment in which a row is remembered.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use soku_server::db::{ClaimAnswer, ClaimKey, ClaimRequest, Db, DbSettings, KeySo
 use soku_server::id::{AccountId, MediaId, OwnerId};
 use soku_server::library::{Library, LibraryError, LibrarySettings, Swept};
 use soku_server::media::{Disposition, Media};
-use soku_server::store::{LocalSettings, LocalStore, ObjectKey, Store, StoreError};
+use soku_server::store::{Kept, LocalSettings, LocalStore, ObjectKey, Store, StoreError};
 use sqlx::{Connection as _, Executor as _};
 
 use crate::bed::{Bed, bytes, enter, meta, on_both, variable};
@@ -45,14 +46,28 @@ impl Stacks {
 
     /// Imports these bytes from the claim to the row.
     pub(crate) async fn import(&self, bed: &Bed, content: &[u8]) -> Media {
+        let (media, kept) = self.record(bed, content).await;
+        kept.recorded();
+        media
+    }
+
+    /// The same, where nobody has said yet that the row is there.
+    async fn record(&self, bed: &Bed, content: &[u8]) -> (Media, Kept) {
         let download = bed.download(content);
         let media = media(&self.account, download.id.clone(), content.len());
         let key = claim_key(&self.account, download.id.as_str());
         let fence = win(&self.db, &key, bed.room.owner()).await;
         let kept = bed.store.keep(&download, &ObjectKey::of(&media), &meta()).await.unwrap();
         self.db.record(&media, &key, fence, NOW.plus_ms(1_000)).await.unwrap();
-        kept.recorded();
-        media
+        (media, kept)
+    }
+
+    /// Keeps these bytes, and leaves them without a row.
+    async fn lose(&self, bed: &Bed, content: &[u8]) -> Media {
+        let download = bed.download(content);
+        let lost = media(&self.account, download.id.clone(), content.len());
+        drop(bed.store.keep(&download, &ObjectKey::of(&lost), &meta()).await.unwrap());
+        lost
     }
 }
 
@@ -179,13 +194,10 @@ on_both! {
         let patient = Stacks::on(bed, &LibrarySettings::default()).await;
         let hasty = LibrarySettings { grace: Duration::ZERO, ..LibrarySettings::default() };
         let hasty = Library::new(patient.db.clone(), bed.store.clone(), bed.data.clone(), bed.room.clone(), &hasty);
-        let recorded = patient.import(bed, &bytes(100)).await;
-        let download = bed.download(&bytes(200));
-        let lost = media(&patient.account, download.id.clone(), 200);
-        drop(bed.store.keep(&download, &ObjectKey::of(&lost), &meta()).await.unwrap());
-        drop(download);
+        let (recorded, kept) = patient.record(bed, &bytes(100)).await;
         // Its commit went through, but the process never heard of it.
-        std::fs::write(bed.room.spool_path(&recorded.id).with_extension("gone"), "").unwrap();
+        drop(kept);
+        let lost = patient.lose(bed, &bytes(200)).await;
 
         assert_eq!(patient.library.sweep().await.unwrap(), Swept::default());
         let swept = hasty.sweep().await.unwrap();
@@ -194,6 +206,26 @@ on_both! {
         assert_eq!(bed.traces(), BTreeSet::new());
         assert!(bed.read(&ObjectKey::of(&recorded), 100).await.is_ok());
         assert!(bed.read(&ObjectKey::of(&lost), 200).await.is_err());
+    }
+
+    async fn a_clock_that_is_set_makes_no_mark_older_or_younger(bed: &Bed) {
+        let patient = Stacks::on(bed, &LibrarySettings::default()).await;
+        let hasty = LibrarySettings { grace: Duration::ZERO, ..LibrarySettings::default() };
+        let hasty = Library::new(patient.db.clone(), bed.store.clone(), bed.data.clone(), bed.room.clone(), &hasty);
+        let lost = patient.lose(bed, &bytes(200)).await;
+        let mark = File::open(bed.room.spool_path(&lost.id).with_extension("gone")).unwrap();
+        let made = mark.metadata().unwrap().modified().unwrap();
+
+        // As a step forward makes it look.
+        mark.set_modified(made - Duration::from_hours(1)).unwrap();
+        assert_eq!(patient.library.sweep().await.unwrap(), Swept::default());
+        assert!(bed.read(&ObjectKey::of(&lost), 200).await.is_ok());
+
+        // As a step back does.
+        mark.set_modified(made + Duration::from_hours(1)).unwrap();
+        assert_eq!(hasty.sweep().await.unwrap(), Swept { objects: 1, ..Swept::default() });
+        assert!(bed.read(&ObjectKey::of(&lost), 200).await.is_err());
+        assert_eq!(bed.traces(), BTreeSet::new());
     }
 }
 
