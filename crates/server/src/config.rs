@@ -13,6 +13,7 @@ mod print;
 mod problem;
 mod secret;
 mod sections;
+mod site;
 mod table;
 
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ pub use document::DEFAULT_DOCUMENT;
 pub use layers::{Environment, Flags, Layers};
 pub use nearest::nearest;
 pub use problem::{ConfigError, Origin, Problem};
-pub use secret::{DatabaseUrl, PublicUrl, S3Credentials, Secret, StorageUrl};
+pub use secret::{DatabaseUrl, S3Credentials, Secret, StorageUrl, WebUrl};
 use sections::Top;
 pub use sections::{
     DatabaseConfig, DeliveryConfig, DownloadsConfig, FetchConfig, HttpConfig, IdempotencyConfig, LogConfig, LogFormat,
@@ -39,7 +40,8 @@ use crate::telemetry::Levels;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
-    pub public_url: Option<PublicUrl>,
+    pub public_url: Option<WebUrl>,
+    pub page_url: Option<WebUrl>,
     pub data_dir: PathBuf,
     pub trusted_proxies: Networks,
     pub database: DatabaseConfig,
@@ -104,10 +106,11 @@ impl Config {
         let delivery = DeliveryConfig::read(reading);
         let metrics = MetricsConfig::read(reading);
         let log = LogConfig::read(reading);
-        let Top { listen, public_url, data_dir, trusted_proxies } = top?;
+        let Top { listen, public_url, page_url, data_dir, trusted_proxies } = top?;
         Some(Config {
             listen,
             public_url,
+            page_url,
             data_dir,
             trusted_proxies,
             database: database?,

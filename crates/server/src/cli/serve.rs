@@ -96,7 +96,7 @@ fn announce(config: &Config, data: &Path, address: SocketAddr) {
         allowed_ports = ?fetch.allow_ports,
         "Fetching from public addresses and from the allowed networks"
     );
-    if let Some(warning) = config.public_warning(address) {
+    for warning in config.public_warnings(address) {
         warn!("{warning}");
     }
 }

@@ -81,17 +81,22 @@ pub fn base_of(listened: SocketAddr) -> String {
 }
 
 impl Config {
-    /// One sentence where no platform can fetch from the hosted URLs of a server that listens on `listened`.
+    /// What is odd about the hosted URLs of a server that listens on `listened`, a sentence each.
     #[must_use]
-    pub fn public_warning(&self, listened: SocketAddr) -> Option<String> {
-        const MEND: &str = "set it to an https:// URL that the internet can reach";
+    pub fn public_warnings(&self, listened: SocketAddr) -> Vec<String> {
         let base = self.public_base(listened);
+        self.public_warning(&base).into_iter().chain(self.site_warning(&base)).collect()
+    }
+
+    /// One sentence where no platform can fetch from hosted URLs that begin with `base`.
+    fn public_warning(&self, base: &str) -> Option<String> {
+        const MEND: &str = "set it to an https:// URL that the internet can reach";
         if self.public_url.is_none() {
             return Some(format!(
                 "SOKU_PUBLIC_URL is not set, so hosted URLs begin with {base}, where no platform can fetch from: {MEND}"
             ));
         }
-        let url = Url::parse(&base).expect("a public URL is read as a URL");
+        let url = Url::parse(base).expect("a public URL is read as a URL");
         if is_local(&url) {
             return Some(format!("SOKU_PUBLIC_URL is {base}, where no platform can fetch from: {MEND}"));
         }
@@ -140,7 +145,7 @@ mod tests {
     fn warning(public_url: &str) -> Option<String> {
         let environment = Environment::default().with("SOKU_PUBLIC_URL", public_url).with("SOKU_DATA_DIR", "/nowhere");
         let loaded = Config::load(&Flags::default(), &environment).unwrap();
-        loaded.config.public_warning(loaded.config.listen)
+        loaded.config.public_warnings(loaded.config.listen).pop()
     }
 
     #[test]

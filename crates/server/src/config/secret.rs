@@ -93,31 +93,31 @@ impl fmt::Debug for S3Credentials {
     }
 }
 
-/// The base of hosted URLs: absolute, http or https, without a slash at its end.
+/// Where something is on the web, the base of hosted URLs say: absolute, http or https, without a slash at its end.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PublicUrl(String);
+pub struct WebUrl(String);
 
-impl PublicUrl {
-    pub(super) fn new(url: &Url) -> PublicUrl {
-        PublicUrl(url.as_str().trim_end_matches('/').to_owned())
+impl WebUrl {
+    pub(super) fn new(url: &Url) -> WebUrl {
+        WebUrl(url.as_str().trim_end_matches('/').to_owned())
     }
 
-    /// The text that `/media/<id>/<filename>` is appended to.
+    /// The text that a path is appended to.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for PublicUrl {
+impl fmt::Display for WebUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for PublicUrl {
+impl fmt::Debug for WebUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "PublicUrl({self})")
+        write!(formatter, "WebUrl({self})")
     }
 }
 

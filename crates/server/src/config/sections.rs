@@ -8,9 +8,9 @@ use soku_fetch::Networks;
 
 use super::kind::amount::{Bytes, Count, DAY, GIB, HOUR, KIB, MIB, MINUTE, SECOND, Span, TIB};
 use super::kind::list::{NameServers, NetworkList, Ports};
-use super::kind::place::{Database, Directory, Endpoint, Listen, PerhapsListen, Public, Storage};
+use super::kind::place::{Database, Directory, Endpoint, Listen, PerhapsListen, Storage, Web};
 use super::kind::{Contact, Flag, LogLevels, OneOf, Region};
-use super::secret::{DatabaseUrl, PublicUrl, StorageUrl};
+use super::secret::{DatabaseUrl, StorageUrl, WebUrl};
 use super::table::section;
 use crate::telemetry::Levels;
 
@@ -18,7 +18,8 @@ section! {
     /// What stands at the top, in no section.
     pub(super) Top "" {
         listen: SocketAddr = Listen();
-        public_url: Option<PublicUrl> = Public();
+        public_url: Option<WebUrl> = Web("https://media.example.com");
+        page_url: Option<WebUrl> = Web("https://www.example.com");
         data_dir: PathBuf = Directory();
         trusted_proxies: Networks = NetworkList();
     }

@@ -1,5 +1,7 @@
 //! `soku config`, and settings from everywhere.
 
+use std::fmt::Write as _;
+
 use crate::soku::{Soku, transcript};
 
 #[test]
@@ -24,6 +26,97 @@ fn case_59_config_check_warns_of_a_public_url_that_no_platform_reaches() {
     --- stderr
     the configuration is valid
     ");
+}
+
+#[test]
+fn sharing_a_site_with_the_page_is_warned_of() {
+    transcript!(
+        Soku::new()
+            .variable("SOKU_PUBLIC_URL", "https://media.example.co.uk")
+            .variable("SOKU_PAGE_URL", "https://www.example.co.uk/login")
+            .run("config check"),
+        @r"
+    exit 0
+    --- stdout
+    --- stderr
+    warning: SOKU_PUBLIC_URL (https://media.example.co.uk) and SOKU_PAGE_URL (https://www.example.co.uk/login) share the site example.co.uk, so the files of strangers are served among the cookies of your page: serve media from a domain of their own that sets none
+    the configuration is valid
+    "
+    );
+
+    // What a browser calls one site: the same registrable domain, whatever the port, the scheme and the path.
+    let mut verdicts = String::new();
+    for (public, page) in [
+        ("https://example.com", "https://example.com"),
+        ("https://example.com/media", "https://example.com/shop"),
+        ("https://example.com:8443", "https://example.com"),
+        ("https://example.com", "http://example.com"),
+        ("https://MEDIA.Example.com.", "https://example.com"),
+        ("https://a.b.example.com", "https://c.example.com"),
+        ("https://media.example.net", "https://www.example.com"),
+        ("https://media-example.com", "https://example.com"),
+        ("https://media.co.uk", "https://example.co.uk"),
+        ("https://media.example.co.uk", "https://example.co.uk"),
+        ("https://media.github.io", "https://example.github.io"),
+        ("https://media.example.github.io", "https://example.github.io"),
+        ("https://github.io", "https://github.io"),
+        ("https://example.github.io", "https://github.io"),
+        ("https://media.müller.网络.cn", "https://www.müller.xn--io0a7i.cn"),
+        ("https://müller.网络.cn", "https://meier.网络.cn"),
+        ("https://media.nas.lan", "https://www.nas.lan"),
+        ("https://media.www.ck", "https://www.ck"),
+        ("https://media.example.ck", "https://www.example.ck"),
+        ("https://192.0.2.7", "https://192.0.2.7:8443"),
+        ("https://192.0.2.7", "https://192.0.3.7"),
+        ("https://[2001:db8::7]", "https://[2001:db8:0::7]:8443"),
+        ("https://[2001:db8::7]", "https://[2001:db8::8]"),
+        ("http://localhost:8080", "http://localhost:3000"),
+        ("http://media.localhost:8080", "http://localhost:3000"),
+        ("http://127.0.0.1:8080", "http://localhost:3000"),
+        ("", "http://127.0.0.1:3000"),
+        ("https://media.example.com", ""),
+    ] {
+        let said = Soku::new()
+            .variable("SOKU_PUBLIC_URL", public)
+            .variable("SOKU_PAGE_URL", page)
+            .run_words(&["config", "check"]);
+        let shared = said.stderr.split_once(" share the site ").map(|(_, rest)| rest.split_once(',').unwrap().0);
+        writeln!(verdicts, "{public} and {page}: {}", shared.unwrap_or("-")).unwrap();
+    }
+    insta::assert_snapshot!(verdicts, @r"
+    https://example.com and https://example.com: example.com
+    https://example.com/media and https://example.com/shop: example.com
+    https://example.com:8443 and https://example.com: example.com
+    https://example.com and http://example.com: example.com
+    https://MEDIA.Example.com. and https://example.com: example.com
+    https://a.b.example.com and https://c.example.com: example.com
+    https://media.example.net and https://www.example.com: -
+    https://media-example.com and https://example.com: -
+    https://media.co.uk and https://example.co.uk: -
+    https://media.example.co.uk and https://example.co.uk: example.co.uk
+    https://media.github.io and https://example.github.io: -
+    https://media.example.github.io and https://example.github.io: example.github.io
+    https://github.io and https://github.io: github.io
+    https://example.github.io and https://github.io: -
+    https://media.müller.网络.cn and https://www.müller.xn--io0a7i.cn: xn--mller-kva.xn--io0a7i.cn
+    https://müller.网络.cn and https://meier.网络.cn: -
+    https://media.nas.lan and https://www.nas.lan: nas.lan
+    https://media.www.ck and https://www.ck: www.ck
+    https://media.example.ck and https://www.example.ck: -
+    https://192.0.2.7 and https://192.0.2.7:8443: 192.0.2.7
+    https://192.0.2.7 and https://192.0.3.7: -
+    https://[2001:db8::7] and https://[2001:db8:0::7]:8443: [2001:db8::7]
+    https://[2001:db8::7] and https://[2001:db8::8]: -
+    http://localhost:8080 and http://localhost:3000: localhost
+    http://media.localhost:8080 and http://localhost:3000: -
+    http://127.0.0.1:8080 and http://localhost:3000: -
+     and http://127.0.0.1:3000: 127.0.0.1
+    https://media.example.com and : -
+    ");
+
+    let soku = Soku::new().variable("SOKU_PUBLIC_URL", "https://media.example.com");
+    let mut server = soku.start("serve --listen 127.0.0.1:0 --page-url https://example.com");
+    server.says("SOKU_PUBLIC_URL (https://media.example.com) and SOKU_PAGE_URL (https://example.com) share the site");
 }
 
 #[test]

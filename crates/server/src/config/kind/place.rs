@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::config::problem::Unfit;
-use crate::config::secret::{DatabaseUrl, PublicUrl, StorageUrl, without_password};
+use crate::config::secret::{DatabaseUrl, StorageUrl, WebUrl, without_password};
 use crate::config::table::{Kind, Shape};
 
 /// An address with its port.
@@ -73,10 +73,10 @@ impl Kind for Directory {
     }
 }
 
-/// The base of hosted URLs; empty is not set.
-pub(in crate::config) struct Public();
+/// Where something is on the web, such as this example; empty is not set.
+pub(in crate::config) struct Web(pub(in crate::config) &'static str);
 
-impl Shape for Public {
+impl Shape for Web {
     fn noun(&self) -> &'static str {
         "URL"
     }
@@ -86,16 +86,16 @@ impl Shape for Public {
     }
 }
 
-impl Kind for Public {
-    type Value = Option<PublicUrl>;
+impl Kind for Web {
+    type Value = Option<WebUrl>;
 
-    fn parse(&self, text: &str) -> Result<Option<PublicUrl>, Unfit> {
+    fn parse(&self, text: &str) -> Result<Option<WebUrl>, Unfit> {
         if text.is_empty() {
             return Ok(None);
         }
-        let wanted =
-            "an absolute http or https URL without user, query and fragment, such as `https://media.example.com`";
-        let unfit = || Unfit::new(wanted);
+        let unfit = || {
+            Unfit::new(format!("an absolute http or https URL without user, query and fragment, such as `{}`", self.0))
+        };
         let Ok(mut url) = Url::parse(text) else {
             let guess = format!("https://{text}");
             return Err(if Url::parse(&guess).is_ok() && !text.contains("//") {
@@ -119,9 +119,9 @@ impl Kind for Public {
             url.set_fragment(None);
             let cleared = url.set_username("").and_then(|()| url.set_password(None));
             cleared.expect("an http URL has a host");
-            return Err(unfit().nearest(PublicUrl::new(&url).as_str()));
+            return Err(unfit().nearest(WebUrl::new(&url).as_str()));
         }
-        Ok(Some(PublicUrl::new(&url)))
+        Ok(Some(WebUrl::new(&url)))
     }
 }
 
@@ -247,14 +247,15 @@ mod tests {
 
     #[test]
     fn the_public_url_is_absolute_and_bare() {
+        let kind = Web("https://media.example.com");
         for (text, read) in [
             ("https://media.example.com", "https://media.example.com"),
             ("https://media.example.com/", "https://media.example.com"),
             ("HTTP://Example.com:80/soku/", "http://example.com/soku"),
         ] {
-            assert_eq!(Public().parse(text).unwrap().unwrap().as_str(), read);
+            assert_eq!(kind.parse(text).unwrap().unwrap().as_str(), read);
         }
-        assert_eq!(Public().parse(""), Ok(None));
+        assert_eq!(kind.parse(""), Ok(None));
         for (wrong, nearest) in [
             ("media.example.com", Some("https://media.example.com")),
             ("localhost:8080", Some("http://localhost:8080")),
@@ -263,7 +264,7 @@ mod tests {
             ("ftp://a.example", None),
             ("https://", None),
         ] {
-            assert_eq!(Public().parse(wrong).unwrap_err().nearest.as_deref(), nearest, "{wrong}");
+            assert_eq!(kind.parse(wrong).unwrap_err().nearest.as_deref(), nearest, "{wrong}");
         }
     }
 
