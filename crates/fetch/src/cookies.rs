@@ -27,12 +27,19 @@ impl Cookie {
     }
 
     fn goes_to(&self, url: &SourceUrl) -> bool {
-        let path = url.as_url().path();
         url.as_url().host_str() == Some(self.host.as_str())
             && (url.is_https() || !self.secure)
-            && path
-                .strip_prefix(self.path.as_str())
-                .is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'))
+            && self.covers(url.as_url().path())
+    }
+
+    fn covers(&self, path: &str) -> bool {
+        path.strip_prefix(self.path.as_str())
+            .is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'))
+    }
+
+    /// Whether another one, set over http, would take this one's place (RFC 6265bis: «leave secure cookies alone»).
+    fn is_safe_from(&self, other: &Cookie) -> bool {
+        self.secure && (&self.host, &self.name) == (&other.host, &other.name) && self.covers(&other.path)
     }
 }
 
@@ -45,6 +52,9 @@ impl Cookies {
     pub(crate) fn learn(&mut self, url: &SourceUrl, headers: &HeaderMap, now: SystemTime) {
         for line in headers.get_all(SET_COOKIE) {
             let Some((cookie, alive)) = parse(url, line.as_bytes(), now) else { continue };
+            if !url.is_https() && self.0.iter().any(|old| old.is_safe_from(&cookie)) {
+                continue;
+            }
             self.0.retain(|old| (&old.host, &old.path, &old.name) != (&cookie.host, &cookie.path, &cookie.name));
             if alive && cookie.size() <= MOST_BYTES {
                 self.0.push(cookie);
@@ -124,13 +134,17 @@ mod tests {
     }
 
     fn jar(from: &str, lines: &[&str]) -> Cookies {
+        let mut jar = Cookies::default();
+        learn(&mut jar, from, lines);
+        jar
+    }
+
+    fn learn(jar: &mut Cookies, from: &str, lines: &[&str]) {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(SET_COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        let mut jar = Cookies::default();
         jar.learn(&url(from), &headers, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-        jar
     }
 
     fn sent(jar: &Cookies, to: &str) -> Option<String> {
@@ -163,6 +177,21 @@ mod tests {
         assert_eq!(sent(&safe, "https://h.example/").as_deref(), Some("a=1"));
         assert_eq!(sent(&safe, "http://h.example/"), None);
         assert_eq!(sent(&jar("http://h.example/", &["a=1; Secure"]), "https://h.example/"), None);
+    }
+
+    #[test]
+    fn what_was_set_securely_is_neither_replaced_nor_removed_nor_shadowed_over_http() {
+        let mut jar = jar("https://h.example/", &["a=good; Secure; Path=/d"]);
+        for line in ["a=evil; Path=/d", "a=; Path=/d; Max-Age=0", "a=evil; Path=/d/e"] {
+            learn(&mut jar, "http://h.example/", &[line]);
+            assert_eq!(sent(&jar, "https://h.example/d/e").as_deref(), Some("a=good"), "{line}");
+            assert_eq!(sent(&jar, "http://h.example/d/e"), None, "{line}");
+        }
+
+        learn(&mut jar, "http://h.example/", &["a=other; Path=/", "b=own; Path=/d"]);
+        assert_eq!(sent(&jar, "http://h.example/d").as_deref(), Some("b=own; a=other"));
+        learn(&mut jar, "https://h.example/", &["a=new; Path=/d"]);
+        assert_eq!(sent(&jar, "https://h.example/d").as_deref(), Some("b=own; a=new; a=other"));
     }
 
     #[test]
