@@ -139,22 +139,19 @@ impl Decoded {
             Decoded::Zstd(decoder) => decoder.read_buf(&mut target).await,
         };
         match read {
-            Ok(0) => self.drain().await.map_err(|error| reading_error(error, End::Unseen)),
+            Ok(0) => self.check_end().await.map_err(|error| reading_error(error, End::Unseen)),
             Ok(read) => Ok(read),
             Err(error) => Err(reading_error(error, self.coded().end())),
         }
     }
 
-    /// A coded stream may end before its body does; a body that is then cut was cut all the same.
-    async fn drain(&mut self) -> io::Result<usize> {
-        let body = self.coded_mut();
-        loop {
-            let length = body.fill_buf().await?.len();
-            if length == 0 {
-                return Ok(0);
-            }
-            body.consume(length);
+    /// The body ends where the coded stream does. If it does not, the stream ended too early, or something else follows it:
+    /// brotli and bare deflate have no checksum to tell one from the other.
+    async fn check_end(&mut self) -> io::Result<usize> {
+        if self.coded_mut().fill_buf().await?.is_empty() {
+            return Ok(0);
         }
+        Err(io::Error::other(FetchError::bad_response("bytes behind the end of its content coding")))
     }
 }
 

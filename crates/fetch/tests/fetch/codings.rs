@@ -154,6 +154,25 @@ async fn a_coded_body_whose_framing_is_cut_behind_its_end_is_truncated() {
     }
 }
 
+/// One turned bit ends a stream before its time, and neither brotli nor bare deflate has a checksum to tell.
+#[tokio::test]
+async fn bytes_behind_the_end_of_a_coded_stream_are_a_bad_response() {
+    let origin = Origin::start().await;
+    let bed = Bed::new();
+    for (coding, bytes) in in_every_coding(SVG.bytes).await {
+        let whole = [bytes, b"and more".to_vec()].concat();
+        origin.serve("/together", coded(coding, whole.clone()));
+        origin.serve("/bytes", coded(coding, whole).chunked(1));
+
+        for target in ["/together", "/bytes"] {
+            match bed.failure(&origin.url(target)).await {
+                FetchError::BadResponse { .. } => {}
+                other => panic!("{coding} {target}: {other:?}"),
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_bytes_in_any_coding_are_no_bytes() {
     let origin = Origin::start().await;
