@@ -45,11 +45,11 @@ impl Cookie {
 
 /// What the hosts of one import have set so far.
 #[derive(Default)]
-pub(crate) struct Cookies(Vec<Cookie>);
+pub struct Cookies(Vec<Cookie>);
 
 impl Cookies {
     /// Takes what an answer sets. `now` is the source's own time where it tells it.
-    pub(crate) fn learn(&mut self, url: &SourceUrl, headers: &HeaderMap, now: SystemTime) {
+    pub fn learn(&mut self, url: &SourceUrl, headers: &HeaderMap, now: SystemTime) {
         for line in headers.get_all(SET_COOKIE) {
             let Some((cookie, alive)) = parse(url, line.as_bytes(), now) else { continue };
             if !url.is_https() && self.0.iter().any(|old| old.is_safe_from(&cookie)) {
@@ -67,7 +67,7 @@ impl Cookies {
     }
 
     /// The `Cookie` header for a request, if any cookie belongs to it.
-    pub(crate) fn header_for(&self, url: &SourceUrl) -> Option<HeaderValue> {
+    pub fn header_for(&self, url: &SourceUrl) -> Option<HeaderValue> {
         let mut fitting: Vec<&Cookie> = self.0.iter().filter(|cookie| cookie.goes_to(url)).collect();
         fitting.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
         let pairs: Vec<Vec<u8>> =

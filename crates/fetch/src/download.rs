@@ -13,7 +13,7 @@ use crate::follow::Road;
 use crate::limits::Limits;
 use crate::pace::SharedPace;
 use crate::request::{Answer, AnswerBody};
-use crate::resume::Version;
+use crate::resume::{Rest, Version};
 use crate::retry::{Failed, source_status};
 use crate::spool::Spool;
 use crate::turns::Turns;
@@ -73,6 +73,11 @@ impl<'a> Download<'a> {
         if self.source.is_some() && !self.pace.keeps_up(asked.elapsed(), 0) {
             return Err(FetchError::TooSlow.into());
         }
+        self.take(url, answer, rest.as_ref()).await
+    }
+
+    /// Takes the answer to a question for the whole body, or for its rest.
+    pub(crate) async fn take(&mut self, url: SourceUrl, answer: Answer, rest: Option<&Rest>) -> Result<(), Failed> {
         match (answer.status, rest) {
             (StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION, _) => self.begin(url, answer).await,
             (StatusCode::PARTIAL_CONTENT, Some(_)) => self.resume(answer).await,

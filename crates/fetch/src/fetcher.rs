@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use http::HeaderValue;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::cookies::Cookies;
@@ -12,6 +14,7 @@ use crate::error::FetchError;
 use crate::follow::Road;
 use crate::limits::Limits;
 use crate::progress::Progress;
+use crate::request::{Asking, send};
 use crate::retry::Tries;
 use crate::spool::Spooled;
 use crate::turns::Turns;
@@ -75,17 +78,26 @@ impl Fetcher {
     pub async fn fetch(&self, job: FetchJob<'_>) -> Result<Fetched, FetchError> {
         let (url, on_behalf_of) = (job.url, job.on_behalf_of);
         let mut download = Download::new(job, &self.limits, &self.decoders)?;
-        match timeout(self.limits.total_timeout, self.try_until_whole(url, on_behalf_of, &mut download)).await {
-            Ok(Ok(())) => download.finish().await,
-            Ok(Err(error)) => {
-                download.discard().await;
-                Err(error)
-            }
-            Err(_) => {
-                download.discard().await;
-                Err(FetchError::FetchTimeout)
-            }
-        }
+        let tries = self.try_until_whole(url, on_behalf_of, &mut download);
+        let outcome = timeout(self.limits.total_timeout, tries).await;
+        end(download, outcome).await
+    }
+
+    /// Fetches over a connection that is there already: one question and one answer, neither followed nor tried again. For
+    /// tests, whose connections need not be sockets.
+    pub async fn fetch_over<S>(&self, connection: S, job: FetchJob<'_>) -> Result<Fetched, FetchError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let url = job.url;
+        let mut download = Download::new(job, &self.limits, &self.decoders)?;
+        let asking = Asking { user_agent: &self.user_agent, cookie: None, rest: None };
+        let one_try = async {
+            let answer = send(connection, url, asking, &self.limits).await?;
+            download.take(url.clone(), answer, None).await.map_err(|failed| failed.error)
+        };
+        let outcome = timeout(self.limits.total_timeout, one_try).await;
+        end(download, outcome).await
     }
 
     async fn try_until_whole(
@@ -102,6 +114,17 @@ impl Fetcher {
             tracing::debug!(url = %url, reached = download.reached(), error = %failed.error, "A try brought no file");
             let pause = tries.after(failed, download.reached())?;
             tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Keeps what is whole, and leaves nothing of anything else.
+async fn end(download: Download<'_>, outcome: Result<Result<(), FetchError>, Elapsed>) -> Result<Fetched, FetchError> {
+    match outcome.unwrap_or(Err(FetchError::FetchTimeout)) {
+        Ok(()) => download.finish().await,
+        Err(error) => {
+            download.discard().await;
+            Err(error)
         }
     }
 }

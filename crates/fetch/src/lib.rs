@@ -29,6 +29,7 @@ mod verdict;
 
 pub use crate::url::{LocationRefused, MAX_URL_BYTES, SourceUrl, UrlRefused};
 pub use address::{DEFAULT_PORTS, Networks, NetworksError, Policy, PolicyError, Tables};
+pub use cookies::Cookies;
 pub use dial::{DialError, DialSettings, Dialer, DialerError};
 pub use error::{Cause, FetchError};
 pub use fetcher::{FetchJob, Fetched, Fetcher};

@@ -1,6 +1,6 @@
 //! One request on one connection, and the head of its answer.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,8 +15,8 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::dial::Connection;
 use crate::error::{FetchError, io_cause};
 use crate::head::{Heard, Tapped, final_head, lost_a_line_that_matters};
 use crate::limits::Limits;
@@ -26,7 +26,8 @@ use crate::url::SourceUrl;
 /// hyper takes no smaller read buffer.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
-type Driver = http1::Connection<TokioIo<Tapped<Connection>>, Empty<Bytes>>;
+/// What moves bytes between hyper and a connection, of whatever kind that is.
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 /// The head of an answer, and the connection that its body comes on. Dropping it closes the connection.
 pub(crate) struct Answer {
@@ -79,7 +80,7 @@ impl AnswerBody {
 
 fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
     if let Some(running) = driver
-        && Pin::new(running).poll(cx).is_ready()
+        && running.as_mut().poll(cx).is_ready()
     {
         // Whatever it ended in, the response or the body has been told.
         *driver = None;
@@ -94,12 +95,15 @@ pub(crate) struct Asking<'a> {
 }
 
 /// Sends one GET and waits for the head of its answer.
-pub(crate) async fn send(
-    connection: Connection,
+pub(crate) async fn send<S>(
+    connection: S,
     url: &SourceUrl,
     asking: Asking<'_>,
     limits: &Limits,
-) -> Result<Answer, FetchError> {
+) -> Result<Answer, FetchError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let interim = Arc::new(AtomicUsize::new(0));
     let mut request = build(url, asking)?;
     let counter = Arc::clone(&interim);
@@ -129,12 +133,15 @@ fn build(url: &SourceUrl, asking: Asking<'_>) -> Result<Request<Empty<Bytes>>, F
     })
 }
 
-async fn exchange(
-    connection: Connection,
+async fn exchange<S>(
+    connection: S,
     request: Request<Empty<Bytes>>,
     interim: &AtomicUsize,
     limits: &Limits,
-) -> Result<Answer, FetchError> {
+) -> Result<Answer, FetchError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     // Every interim head may be as large as the final one, and the last read may bring body bytes along.
     let heard = Heard::new((limits.max_interim + 3) * limits.max_header_bytes.max(SMALLEST_BUFFER));
     let tapped = Tapped::new(connection, Arc::clone(&heard));
@@ -148,7 +155,7 @@ async fn exchange(
         .handshake::<_, Empty<Bytes>>(TokioIo::new(tapped))
         .await
         .map_err(head_error)?;
-    let mut driver = Some(driver);
+    let mut driver: Option<Driver> = Some(Box::pin(driver));
     let answered = {
         let mut sent = pin!(sender.send_request(request));
         poll_fn(|cx| {

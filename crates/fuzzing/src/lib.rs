@@ -3,7 +3,9 @@
 
 mod answers;
 mod asking;
+mod bodies;
 mod bytes;
+mod cookies;
 mod names;
 mod settings;
 
@@ -14,9 +16,11 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("address", asking::address),
     ("answers", answers::answers),
+    ("bodies", bodies::bodies),
     ("client_address", asking::client_address),
     ("conditions", asking::conditions),
     ("configuration", settings::configuration),
+    ("cookies", cookies::cookies),
     ("disposition", names::disposition),
     ("file_name", names::file_name),
     ("idempotency_key", asking::idempotency_key),
