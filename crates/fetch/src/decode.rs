@@ -18,6 +18,11 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 /// decoder does.
 const LARGE_BROTLI_WINDOW: u8 = 0x11;
 
+/// So many gzip members are borne whatever they hold, and one more for each of these bytes. To begin a member costs as much
+/// as to decode a kibibyte, and an empty one is twenty bytes.
+const FREE_MEMBERS: u64 = 1_000;
+const BYTES_A_MEMBER: u64 = 1_024;
+
 /// A content coding that means something to us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Coding {
@@ -52,7 +57,7 @@ impl Coding {
 /// The decoded bytes of a body, which stays in reach for its counters.
 pub(crate) enum Decoded {
     Identity(Box<WireBody>),
-    Gzip(Box<GzipDecoder<WireBody>>),
+    Gzip(Box<Gzip>),
     Zlib(Box<ZlibDecoder<Peeked>>),
     Deflate(Box<DeflateDecoder<Peeked>>),
     Brotli(Box<BrotliDecoder<WireBody>>),
@@ -74,11 +79,7 @@ impl Decoded {
         }
         Ok(match coding {
             Coding::Identity => Decoded::Identity(Box::new(reader)),
-            Coding::Gzip => {
-                let mut decoder = GzipDecoder::new(reader);
-                decoder.multiple_members(true);
-                Decoded::Gzip(Box::new(decoder))
-            }
+            Coding::Gzip => Decoded::Gzip(Box::new(Gzip { member: Some(GzipDecoder::new(reader)), members: 1 })),
             Coding::Deflate => {
                 let mut start = Vec::with_capacity(2);
                 while start.len() < 2 && (&mut reader).take(1).read_buf(&mut start).await? > 0 {}
@@ -108,7 +109,7 @@ impl Decoded {
     pub(crate) fn coded(&self) -> &WireBody {
         match self {
             Decoded::Identity(reader) => reader,
-            Decoded::Gzip(decoder) => decoder.get_ref(),
+            Decoded::Gzip(decoder) => decoder.member().get_ref(),
             Decoded::Zlib(decoder) => decoder.get_ref().get_ref().1,
             Decoded::Deflate(decoder) => decoder.get_ref().get_ref().1,
             Decoded::Brotli(decoder) => decoder.get_ref(),
@@ -119,7 +120,7 @@ impl Decoded {
     fn coded_mut(&mut self) -> &mut WireBody {
         match self {
             Decoded::Identity(reader) => reader,
-            Decoded::Gzip(decoder) => decoder.get_mut(),
+            Decoded::Gzip(decoder) => decoder.member_mut().get_mut(),
             Decoded::Zlib(decoder) => decoder.get_mut().get_mut().1,
             Decoded::Deflate(decoder) => decoder.get_mut().get_mut().1,
             Decoded::Brotli(decoder) => decoder.get_mut(),
@@ -132,7 +133,7 @@ impl Decoded {
         let mut target = bytes::BufMut::limit(into, most);
         let read = match self {
             Decoded::Identity(reader) => reader.read_buf(&mut target).await,
-            Decoded::Gzip(decoder) => decoder.read_buf(&mut target).await,
+            Decoded::Gzip(decoder) => decoder.read(&mut target).await,
             Decoded::Zlib(decoder) => decoder.read_buf(&mut target).await,
             Decoded::Deflate(decoder) => decoder.read_buf(&mut target).await,
             Decoded::Brotli(decoder) => decoder.read_buf(&mut target).await,
@@ -152,6 +153,40 @@ impl Decoded {
             return Ok(0);
         }
         Err(io::Error::other(FetchError::bad_response("bytes behind the end of its content coding")))
+    }
+}
+
+/// One gzip member after another.
+pub(crate) struct Gzip {
+    /// Gone for no longer than the next one takes to begin.
+    member: Option<GzipDecoder<WireBody>>,
+    members: u64,
+}
+
+impl Gzip {
+    fn member(&self) -> &GzipDecoder<WireBody> {
+        self.member.as_ref().expect("there is always a member")
+    }
+
+    fn member_mut(&mut self) -> &mut GzipDecoder<WireBody> {
+        self.member.as_mut().expect("there is always a member")
+    }
+
+    /// Goes on into the next member where one ends before the body does.
+    async fn read(&mut self, target: &mut bytes::buf::Limit<&mut Vec<u8>>) -> io::Result<usize> {
+        loop {
+            let read = self.member_mut().read_buf(target).await?;
+            let body = self.member_mut().get_mut();
+            if read > 0 || body.fill_buf().await?.is_empty() {
+                return Ok(read);
+            }
+            let most = FREE_MEMBERS + body.taken() / BYTES_A_MEMBER;
+            self.members += 1;
+            if self.members > most {
+                return Err(io::Error::other(FetchError::bad_response("a content coding in far too many pieces")));
+            }
+            self.member = self.member.take().map(|member| GzipDecoder::new(member.into_inner()));
+        }
     }
 }
 

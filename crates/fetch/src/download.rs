@@ -5,15 +5,14 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::WireBody;
-use crate::cookies::Cookies;
 use crate::decode::{Coding, Decoded};
 use crate::error::FetchError;
 use crate::fetcher::{FetchJob, Fetched};
-use crate::follow::Road;
+use crate::follow::{Road, Trip};
 use crate::limits::Limits;
 use crate::pace::SharedPace;
 use crate::request::{Answer, AnswerBody};
-use crate::resume::{Rest, Version};
+use crate::resume::{Part, Rest, Version};
 use crate::retry::{Failed, source_status};
 use crate::spool::Spool;
 use crate::turns::Turns;
@@ -44,6 +43,21 @@ struct Source {
     content_disposition: Option<Vec<u8>>,
 }
 
+impl Source {
+    /// Judges a part that comes from `url`: whether it is the very rest of this body.
+    fn part(&mut self, url: &SourceUrl, headers: &HeaderMap, start: u64) -> Result<Part, &'static str> {
+        let part = self.version.part(headers, start)?;
+        if !self.version.holds_at(&self.url, url) {
+            return Err("a part from another place");
+        }
+        if !matches!(Coding::of(headers), Ok(Coding::Identity)) {
+            return Err("a part with a content coding");
+        }
+        declared_length(headers).map_err(|_| "a part with a transfer coding")?;
+        Ok(part)
+    }
+}
+
 impl<'a> Download<'a> {
     /// Nothing yet; fails where there is no room for anything.
     pub(crate) fn new(
@@ -63,11 +77,11 @@ impl<'a> Download<'a> {
     }
 
     /// One try: asks for the whole body, or for the rest of it where that is safe, and collects what comes.
-    pub(crate) async fn go_on(&mut self, road: &Road<'_>, cookies: &mut Cookies) -> Result<(), Failed> {
+    pub(crate) async fn go_on(&mut self, road: &Road<'_>, trip: &mut Trip) -> Result<(), Failed> {
         let rest = self.source.as_ref().filter(|source| source.coding == Coding::Identity);
         let rest = rest.and_then(|source| source.version.rest(self.reached));
         let asked = Instant::now();
-        let (url, answer) = road.follow(self.job.url, cookies, rest.as_ref()).await?;
+        let (url, answer) = road.follow(self.job.url, trip, rest.as_ref()).await?;
         // Once a body has begun its source is waited for in its heads too. The pauses between tries are not its own: it
         // asked for them honestly, or they are ours.
         if self.source.is_some() && !self.pace.keeps_up(asked.elapsed(), 0) {
@@ -80,7 +94,7 @@ impl<'a> Download<'a> {
     pub(crate) async fn take(&mut self, url: SourceUrl, answer: Answer, rest: Option<&Rest>) -> Result<(), Failed> {
         match (answer.status, rest) {
             (StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION, _) => self.begin(url, answer).await,
-            (StatusCode::PARTIAL_CONTENT, Some(_)) => self.resume(answer).await,
+            (StatusCode::PARTIAL_CONTENT, Some(_)) => self.resume(&url, answer).await,
             (StatusCode::PARTIAL_CONTENT, None) => Err(FetchError::bad_response("a part that nobody asked for").into()),
             // The source has no rest, though what came had no end.
             (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => {
@@ -118,17 +132,13 @@ impl<'a> Download<'a> {
     }
 
     /// A part comes that was asked for; if it is not the very rest of this body, the body starts over.
-    async fn resume(&mut self, answer: Answer) -> Result<(), Failed> {
+    async fn resume(&mut self, url: &SourceUrl, answer: Answer) -> Result<(), Failed> {
         let source = self.source.as_mut().expect("a rest is asked for only of a body that began");
-        let part = match (source.version.part(&answer.headers, self.reached), Coding::of(&answer.headers)) {
-            (Ok(part), Ok(Coding::Identity)) => part,
-            (Err(what), _) => {
+        let part = match source.part(url, &answer.headers, self.reached) {
+            Ok(part) => part,
+            Err(what) => {
                 self.source = None;
                 return Err(Failed::again(FetchError::bad_response(what)));
-            }
-            (Ok(_), _) => {
-                self.source = None;
-                return Err(Failed::again(FetchError::bad_response("a part with a content coding")));
             }
         };
         if part.total > self.limits.max_bytes {

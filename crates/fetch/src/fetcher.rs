@@ -7,11 +7,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use crate::cookies::Cookies;
 use crate::dial::Dialer;
 use crate::download::Download;
 use crate::error::FetchError;
-use crate::follow::Road;
+use crate::follow::{Road, Trip};
 use crate::limits::Limits;
 use crate::progress::Progress;
 use crate::request::{Asking, send};
@@ -107,10 +106,10 @@ impl Fetcher {
         download: &mut Download<'_>,
     ) -> Result<(), FetchError> {
         let road = Road { dialer: &self.dialer, limits: &self.limits, user_agent: &self.user_agent, on_behalf_of };
-        let mut cookies = Cookies::default();
+        let mut trip = Trip::default();
         let mut tries = Tries::new(&self.limits);
         loop {
-            let Err(failed) = download.go_on(&road, &mut cookies).await else { return Ok(()) };
+            let Err(failed) = download.go_on(&road, &mut trip).await else { return Ok(()) };
             tracing::debug!(url = %url, reached = download.reached(), error = %failed.error, "A try brought no file");
             let pause = tries.after(failed, download.reached())?;
             tokio::time::sleep(pause).await;

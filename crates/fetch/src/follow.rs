@@ -21,22 +21,37 @@ pub(crate) struct Road<'a> {
     pub(crate) on_behalf_of: &'a str,
 }
 
+/// What a fetch takes along from one request to the next, over all its tries.
+#[derive(Default)]
+pub(crate) struct Trip {
+    cookies: Cookies,
+    redirects: usize,
+}
+
+/// All tries together follow so many times the redirects that one may: who cuts its answers after each byte makes us come
+/// again, and the hosts on the way did not ask for that.
+const TRIPS: usize = 50;
+
 impl Road<'_> {
     /// Asks and follows until something other than a redirect comes, and says from where it came.
     pub(crate) async fn follow(
         &self,
         requested: &SourceUrl,
-        cookies: &mut Cookies,
+        trip: &mut Trip,
         rest: Option<&Rest>,
     ) -> Result<(SourceUrl, Answer), FetchError> {
         let mut url = requested.clone();
         for _ in 0..=self.limits.max_redirects {
             let connection = self.dialer.dial(&url, self.on_behalf_of).await?;
-            let asking = Asking { user_agent: self.user_agent, cookie: cookies.header_for(&url), rest };
+            let asking = Asking { user_agent: self.user_agent, cookie: trip.cookies.header_for(&url), rest };
             let answer = send(connection, &url, asking, self.limits).await?;
-            cookies.learn(&url, &answer.headers, answer.answered_at());
+            trip.cookies.learn(&url, &answer.headers, answer.answered_at());
             if !is_redirect(answer.status) {
                 return Ok((url, answer));
+            }
+            trip.redirects += 1;
+            if trip.redirects > TRIPS * self.limits.max_redirects {
+                break;
             }
             url = next_hop(&url, &answer)?;
         }

@@ -7,6 +7,7 @@ mod mended;
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -19,16 +20,32 @@ use self::mended::Mending;
 /// A malformed line of one of these is a failure, not something to drop.
 const THAT_MATTER: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, LOCATION];
 
-/// The bytes heard so far, while a head is awaited.
+/// So many bytes may come over the wire for each of the body. A chunk of one byte takes six, one whose size is written
+/// out in eight digits thirteen; the parser bears leading zeros without end.
+const MOST_FRAMING: u64 = 16;
+
+/// The bytes heard so far, while a head is awaited. Later only their number, against that of the body.
 pub(crate) struct Heard {
     bytes: Mutex<Option<Vec<u8>>>,
     most: usize,
+    all: AtomicU64,
+    of_body: AtomicU64,
 }
 
 impl Heard {
     /// Keeps at most so many bytes; a reader that brings more fails.
     pub(crate) fn new(most: usize) -> Arc<Heard> {
-        Arc::new(Heard { bytes: Mutex::new(Some(Vec::new())), most })
+        Arc::new(Heard {
+            bytes: Mutex::new(Some(Vec::new())),
+            most,
+            all: AtomicU64::new(0),
+            of_body: AtomicU64::new(0),
+        })
+    }
+
+    /// So many of the bytes were the body's.
+    pub(crate) fn was_body(&self, bytes: usize) {
+        self.of_body.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Ends the listening and gives what was heard.
@@ -37,11 +54,14 @@ impl Heard {
     }
 
     fn add(&self, bytes: &[u8]) -> io::Result<()> {
+        let all = self.all.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
         if let Some(heard) = self.lock().as_mut() {
             heard.extend_from_slice(bytes);
             if heard.len() > self.most {
                 return Err(io::Error::other("the head is too large"));
             }
+        } else if all > 2 * self.most as u64 + MOST_FRAMING * self.of_body.load(Ordering::Relaxed) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "much framing and little body"));
         }
         Ok(())
     }
@@ -139,8 +159,10 @@ fn head_length(bytes: &[u8]) -> usize {
 /// Whether the head has a line of a field that matters which did not become a field.
 pub(crate) fn lost_a_line_that_matters(head: &[u8], headers: &HeaderMap) -> bool {
     THAT_MATTER.iter().any(|name| {
-        let lines = head.split(|&byte| byte == b'\n').filter(|line| is_line_of(line, name.as_str())).count();
-        lines != headers.get_all(name).iter().count()
+        let lines = head.split(|&byte| byte == b'\n').enumerate();
+        // A first field behind blanks goes on with nothing: it is no line that was folded, but one that is lost.
+        let lines = lines.map(|(at, line)| if at == 1 { line.trim_ascii_start() } else { line });
+        lines.filter(|line| is_line_of(line, name.as_str())).count() != headers.get_all(name).iter().count()
     })
 }
 
@@ -180,5 +202,7 @@ mod tests {
         assert!(lost(b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 5\r\nLocation: /\x01\r\n\r\n"));
         assert!(lost(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length 6\r\n\r\n"));
         assert!(lost(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding\r\n\r\n"));
+        assert!(lost(b"HTTP/1.1 200 OK\r\n Content-Length: 5\r\nContent-Length: 5\r\n\r\n"));
+        assert!(!lost(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n Content-Length: 5\r\n\r\n"));
     }
 }

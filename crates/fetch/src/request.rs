@@ -50,6 +50,7 @@ impl Answer {
 pub(crate) struct AnswerBody {
     incoming: Incoming,
     driver: Option<Driver>,
+    heard: Arc<Heard>,
     // Kept so that hyper does not take the missing sender for a wish to close.
     _sender: http1::SendRequest<Empty<Bytes>>,
 }
@@ -69,7 +70,10 @@ impl AnswerBody {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(body_error(error)))),
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
-                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    Ok(data) => {
+                        self.heard.was_body(data.len());
+                        return Poll::Ready(Some(Ok(data)));
+                    }
                     // Trailers say nothing that we need.
                     Err(_) => {}
                 },
@@ -168,8 +172,8 @@ where
         .await?
     };
     let (parts, incoming) = answered.into_parts();
-    let heard = heard.take();
-    let head = final_head(&heard, interim.load(Ordering::Relaxed));
+    let bytes = heard.take();
+    let head = final_head(&bytes, interim.load(Ordering::Relaxed));
     if head.len() > limits.max_header_bytes {
         return Err(FetchError::HeadersTooLarge);
     }
@@ -180,7 +184,7 @@ where
         return Err(FetchError::bad_response("a malformed length, coding or Location"));
     }
     let date = parts.headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
-    let body = AnswerBody { incoming, driver, _sender: sender };
+    let body = AnswerBody { incoming, driver, heard, _sender: sender };
     Ok(Answer { status: parts.status, headers: parts.headers, date, body })
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Nothing is judged here; what comes out is judged where it is dialled. Names are absolute: no search domain is tried.
 
+mod cache;
 mod hosts;
 mod system;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use futures_util::stream::FuturesUnordered;
@@ -16,13 +17,14 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name, RecordType};
 
 use crate::names;
+use cache::Cache;
 pub(crate) use system::{ResolverSettings, SystemFiles};
 
 /// The most addresses of one answer that are used.
 pub(crate) const MAX_ADDRESSES: usize = 16;
 
 /// An address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Family {
     V6,
     V4,
@@ -100,33 +102,66 @@ impl Resolver {
             return Ok(known([Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]));
         }
         let name = Name::from_labels(host.split('.').map(str::as_bytes)).map_err(|_| DnsFailure::NotADomain)?;
-        let (client, hosts) = self.system.current();
+        let (client, cache, hosts) = self.system.current();
         if let Some(addresses) = hosts.addresses_of(host) {
             return Ok(known(addresses.iter().copied()));
         }
         Ok([Family::V6, Family::V4]
             .into_iter()
-            .map(|family| ask(client.clone(), name.clone(), family, self.timeout).boxed())
+            .map(|family| {
+                let asked = ask(client.clone(), name.clone(), family, self.timeout);
+                cached(cache.clone(), host.to_owned(), family, asked).boxed()
+            })
             .collect())
     }
 }
 
-async fn ask(client: TokioResolver, name: Name, family: Family, limit: Duration) -> FamilyAnswer {
+/// The answer that is known, or the one that `asked` brings.
+async fn cached(
+    cache: Cache,
+    host: String,
+    family: Family,
+    asked: impl Future<Output = (Result<Vec<IpAddr>, DnsFailure>, Duration)>,
+) -> FamilyAnswer {
+    let known = cache.get(&host, family, Instant::now());
+    let (addresses, good_for) = match known {
+        Some(addresses) if addresses.is_empty() => (Err(DnsFailure::NoAddress), Duration::ZERO),
+        Some(addresses) => (Ok(addresses), Duration::ZERO),
+        None => asked.await,
+    };
+    match &addresses {
+        Ok(addresses) => cache.put(&host, family, addresses, good_for, Instant::now()),
+        Err(DnsFailure::NoAddress) => cache.put(&host, family, &[], good_for, Instant::now()),
+        Err(_) => {}
+    }
+    FamilyAnswer { family, addresses }
+}
+
+/// Asks the name servers, and says for how long their answer is good.
+async fn ask(
+    client: TokioResolver,
+    name: Name,
+    family: Family,
+    limit: Duration,
+) -> (Result<Vec<IpAddr>, DnsFailure>, Duration) {
     let kind = match family {
         Family::V6 => RecordType::AAAA,
         Family::V4 => RecordType::A,
     };
-    let addresses = match tokio::time::timeout(limit, client.lookup(name, kind)).await {
-        Err(_) | Ok(Err(NetError::Timeout)) => Err(DnsFailure::Timeout),
-        Ok(Err(NetError::Dns(DnsError::NoRecordsFound(_)))) => Err(DnsFailure::NoAddress),
-        Ok(Err(error)) => Err(DnsFailure::Lookup(error)),
+    let seconds = |ttl: Option<u32>| Duration::from_secs(ttl.unwrap_or(0).into());
+    match tokio::time::timeout(limit, client.lookup(name, kind)).await {
+        Err(_) | Ok(Err(NetError::Timeout)) => (Err(DnsFailure::Timeout), Duration::ZERO),
+        Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
+            (Err(DnsFailure::NoAddress), seconds(none.negative_ttl))
+        }
+        Ok(Err(error)) => (Err(DnsFailure::Lookup(error)), Duration::ZERO),
         Ok(Ok(lookup)) => {
             let found = lookup.answers().iter().filter_map(|record| record.data.ip_addr());
             let found = first_few(found.filter(|address| Family::of(*address) == family));
-            if found.is_empty() { Err(DnsFailure::NoAddress) } else { Ok(found) }
+            let good_for = seconds(lookup.answers().iter().map(|record| record.ttl).min());
+            (if found.is_empty() { Err(DnsFailure::NoAddress) } else { Ok(found) }, good_for)
         }
-    };
-    FamilyAnswer { family, addresses }
+    }
 }
 
 /// The first addresses of an answer, each once.

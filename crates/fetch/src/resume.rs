@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
+
+use crate::url::SourceUrl;
 
 /// How much older than the answer a `Last-Modified` must be to be strong (RFC 9110, section 8.8.2.2): with less, the
 /// file may have changed twice in the second, or the clocks may differ.
@@ -75,12 +77,25 @@ impl Version {
                 return Err("a part of another version");
             }
         }
+        if headers.get(CONTENT_TYPE).is_some_and(is_several_parts) {
+            return Err("several parts instead of one");
+        }
         let length = last - first + 1;
         if only(headers, CONTENT_LENGTH).is_some_and(|told| told.as_bytes() != length.to_string().as_bytes()) {
             return Err("a part of another length than its range");
         }
         self.total = Some(total);
         Ok(Part { length, total })
+    }
+
+    /// Whether a part from `other` can be of the body that began at `place`. A validator tells the versions of one resource
+    /// apart, not resources (RFC 9110, section 8.8): a link that leads to another file each time may find the same tag
+    /// there. The same file on another host, or behind another signature, keeps its name and its tag.
+    pub(crate) fn holds_at(&self, place: &SourceUrl, other: &SourceUrl) -> bool {
+        place.redacted() == other.redacted()
+            || self.strong.as_ref() == Some(&ETAG)
+                && !place.last_segment().is_empty()
+                && place.last_segment() == other.last_segment()
     }
 
     fn value_of(&self, name: &HeaderName) -> Option<&HeaderValue> {
@@ -95,6 +110,11 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {
         (Some(value), None) => Some(value.clone()),
         _ => None,
     }
+}
+
+fn is_several_parts(content_type: &HeaderValue) -> bool {
+    let start = content_type.as_bytes().trim_ascii_start();
+    start.get(..b"multipart/".len()).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
 }
 
 fn is_strong_etag(value: &HeaderValue) -> bool {

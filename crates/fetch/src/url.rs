@@ -134,6 +134,11 @@ impl SourceUrl {
         &self.0[..Position::AfterPath]
     }
 
+    /// What the path calls the file: its last segment, which may be empty.
+    pub(crate) fn last_segment(&self) -> &str {
+        self.0.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default()
+    }
+
     /// The whole URL without its fragment: secret (queries carry signatures), only to be hashed.
     pub fn identity(&self) -> &str {
         self.0.as_str()

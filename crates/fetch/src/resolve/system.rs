@@ -14,18 +14,10 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::system_conf::parse_resolv_conf;
 
+use super::cache::Cache;
 use super::hosts::Hosts;
 
 pub(super) const REREAD_AFTER: Duration = Duration::from_secs(60);
-
-/// Answers that are kept, at most.
-const CACHE_SIZE: u64 = 1_024;
-
-/// However long an answer says it is good for; a moved source is found again after this.
-const LONGEST_TTL: Duration = Duration::from_secs(300);
-
-/// A name that was just made should not be missing for as long as its zone says.
-const LONGEST_NEGATIVE_TTL: Duration = Duration::from_secs(5);
 
 /// Questions under way on one TCP connection to a name server: the server's patience is the bound, not ours.
 const MAX_ACTIVE_REQUESTS: usize = 1_024;
@@ -60,6 +52,7 @@ struct State {
     read: Instant,
     resolv_conf: Option<Stamp>,
     client: TokioResolver,
+    cache: Cache,
     hosts_file: Option<Stamp>,
     hosts: Arc<Hosts>,
 }
@@ -74,19 +67,20 @@ impl System {
             read: Instant::now(),
             resolv_conf: stamp_of(&files.resolv_conf),
             client: client_of(&settings)?,
+            cache: Cache::default(),
             hosts_file: stamp_of(&files.hosts),
             hosts: Arc::new(read_hosts(&files.hosts)),
         };
         Ok(System { settings, state: Mutex::new(state) })
     }
 
-    pub(super) fn current(&self) -> (TokioResolver, Arc<Hosts>) {
+    pub(super) fn current(&self) -> (TokioResolver, Cache, Arc<Hosts>) {
         let mut state = self.state();
         if state.read.elapsed() >= REREAD_AFTER {
             state.read = Instant::now();
             self.reread(&mut state);
         }
-        (state.client.clone(), Arc::clone(&state.hosts))
+        (state.client.clone(), state.cache.clone(), Arc::clone(&state.hosts))
     }
 
     fn reread(&self, state: &mut State) {
@@ -99,7 +93,7 @@ impl System {
         let resolv_conf = stamp_of(&files.resolv_conf);
         if self.settings.servers.is_empty() && resolv_conf != state.resolv_conf {
             match client_of(&self.settings) {
-                Ok(client) => state.client = client,
+                Ok(client) => (state.client, state.cache) = (client, Cache::default()),
                 Err(error) => tracing::warn!(%error, "Could not read the system's name servers again"),
             }
             state.resolv_conf = resolv_conf;
@@ -140,9 +134,8 @@ fn client_of(settings: &ResolverSettings) -> Result<TokioResolver, NetError> {
     options.timeout = settings.timeout / 2;
     options.attempts = 1;
     options.use_hosts_file = ResolveHosts::Never;
-    options.cache_size = CACHE_SIZE;
-    options.positive_max_ttl = Some(LONGEST_TTL);
-    options.negative_max_ttl = Some(LONGEST_NEGATIVE_TTL);
+    // It would keep answers whole, however many records they have.
+    options.cache_size = 0;
     options.max_active_requests = MAX_ACTIVE_REQUESTS;
     builder.build()
 }

@@ -131,6 +131,9 @@ async fn case_22_a_part_of_another_version_or_size_is_never_spliced() {
     never_spliced("other length", |_| part("bytes 600000-999999/1000000", Some("\"v1\""), noise(399_999))).await;
     let coded = || part("bytes 600000-999999/1000000", Some("\"v1\""), rest()).header("Content-Encoding", "gzip");
     never_spliced("coded", |_| coded()).await;
+    let gathered = || part("bytes 600000-999999/1000000", Some("\"v1\""), rest());
+    never_spliced("several parts", |_| gathered().header("Content-Type", "Multipart/ByteRanges; boundary=x")).await;
+    never_spliced("coded for transfer", |_| gathered().header("Transfer-Encoding", "gzip")).await;
 }
 
 /// Report: bookorbit/bookorbit#858

@@ -1,6 +1,7 @@
 //! Whole fetches from raw loopback sources.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod attacks;
 mod bed;
 mod cases_asking;
 mod cases_body;
