@@ -1,8 +1,11 @@
-//! The one source of the current time, so that tests can hold it still.
+//! The one source of the current time, so that tests can hold it still: the wall clock, which somebody may set, and a
+//! steady one, which nobody can.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// A moment as milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -29,21 +32,29 @@ impl Timestamp {
     }
 }
 
-/// Where `now` comes from: the system, or a hand that a test moves.
+/// Where the time comes from: the system, or hands that a test moves.
 #[derive(Clone, Debug)]
 pub enum Clock {
     System,
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<Hands>),
+}
+
+/// What a manual clock shows.
+#[derive(Debug)]
+pub struct Hands {
+    wall: AtomicI64,
+    steady: AtomicI64,
 }
 
 impl Clock {
-    /// A clock that stands at `start` until [`Clock::advance_ms`] moves it.
+    /// A clock that stands at `start` until [`Clock::advance_ms`] or [`Clock::set_by_ms`] moves it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Clock {
-        Clock::Manual(Arc::new(AtomicI64::new(start.0)))
+        Clock::Manual(Arc::new(Hands { wall: AtomicI64::new(start.0), steady: AtomicI64::new(0) }))
     }
 
-    /// The current moment.
+    /// The current moment as everybody else knows it: for what is shown, stored, or compared with a date from outside.
+    /// It may be set at any time, forwards or backwards.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's time")]
     pub fn now(&self) -> Timestamp {
@@ -52,14 +63,35 @@ impl Clock {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
             }
-            Clock::Manual(hand) => Timestamp(hand.load(Ordering::SeqCst)),
+            Clock::Manual(hands) => Timestamp(hands.wall.load(Ordering::SeqCst)),
         }
     }
 
-    /// Moves a manual clock by `ms` milliseconds; the system's clock does not move.
+    /// Milliseconds since some beginning, the same for every process since the machine was started, the time that it
+    /// slept included: for how long something took or lasts. Nobody can set it.
+    #[must_use]
+    pub fn steady_ms(&self) -> i64 {
+        match self {
+            Clock::System => {
+                let since_boot = clock_gettime(ClockId::Boottime);
+                since_boot.tv_sec.saturating_mul(1_000).saturating_add(since_boot.tv_nsec / 1_000_000)
+            }
+            Clock::Manual(hands) => hands.steady.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Lets `ms` milliseconds go by on a manual clock; the system's clock does not move.
     pub fn advance_ms(&self, ms: i64) {
-        if let Clock::Manual(hand) = self {
-            hand.fetch_add(ms, Ordering::SeqCst);
+        if let Clock::Manual(hands) = self {
+            hands.wall.fetch_add(ms, Ordering::SeqCst);
+            hands.steady.fetch_add(ms, Ordering::SeqCst);
+        }
+    }
+
+    /// Sets a manual clock's wall by `ms` milliseconds, forwards or backwards, while no time goes by.
+    pub fn set_by_ms(&self, ms: i64) {
+        if let Clock::Manual(hands) = self {
+            hands.wall.fetch_add(ms, Ordering::SeqCst);
         }
     }
 }
@@ -67,6 +99,16 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_steady_time_goes_on_and_counts_from_the_start_of_the_machine() {
+        let first = Clock::System.steady_ms();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let passed = Clock::System.steady_ms() - first;
+
+        assert!((20..60_000).contains(&passed), "{passed} ms");
+        assert!(first > 0 && first < Clock::System.now().0 / 2, "{first} ms since the start");
+    }
 
     #[test]
     fn a_timestamp_is_written_with_milliseconds_and_z() {

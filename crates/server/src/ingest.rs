@@ -258,7 +258,7 @@ impl Parts {
     /// Writes the row and ends the claim in one transaction, and settles what becomes of the object.
     async fn record(&self, prepared: Prepared, ticket: &Ticket) -> Result<Media, Failure> {
         let Prepared { media, kept, key, _fetched, _turn } = prepared;
-        let until = ticket.remembered_until(self.clock.now());
+        let until = ticket.remembered_until();
         match self.db.record(&media, ticket.claim(), ticket.fence(), until).await {
             Ok(()) => kept.recorded(),
             Err(RecordError::FenceLost) => {

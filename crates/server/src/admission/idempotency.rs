@@ -5,6 +5,7 @@ mod flights;
 mod joined;
 mod key;
 mod lease;
+mod reckoning;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -20,6 +21,7 @@ use tracing::Instrument as _;
 use self::flights::{Boarding, Flights, Seat, Stage};
 pub use self::joined::{Joined, Outcome};
 pub use self::key::{IdempotencyKey, InvalidKey, PayloadHash};
+use self::reckoning::Reckoning;
 pub use self::ticket::Ticket;
 use self::upkeep::{Chore, LOST_ANSWERS};
 use crate::admission::Endpoint;
@@ -84,7 +86,7 @@ pub(super) struct Imports {
 
 struct Shared {
     db: Db,
-    clock: Clock,
+    reckoning: Reckoning,
     owner: OwnerId,
     settings: IdempotencySettings,
     flights: Arc<Flights>,
@@ -111,7 +113,7 @@ impl Imports {
         let (chores, inbox) = mpsc::unbounded_channel();
         let shared = Shared {
             db,
-            clock,
+            reckoning: Reckoning::new(clock),
             owner,
             settings,
             flights: Arc::default(),
@@ -224,7 +226,7 @@ impl Imports {
             source: wish.source,
             payload_hash: wish.payload.hex(),
             owner: self.shared.owner.clone(),
-            now: self.shared.clock.now(),
+            now: self.shared.reckoning.now(),
         }
     }
 
@@ -269,12 +271,12 @@ impl Imports {
 }
 
 impl Shared {
-    /// Until when a key of `source` answers with what was made at `now`.
-    fn remembered_until(&self, source: KeySource, now: Timestamp) -> Timestamp {
+    /// Until when a key of `source` answers with what is made now.
+    fn remembered_until(&self, source: KeySource) -> Timestamp {
         let ttl = match source {
             KeySource::Caller => self.settings.caller_ttl,
             KeySource::Payload => self.settings.derived_ttl,
         };
-        now.plus_ms(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX))
+        self.reckoning.now().plus_ms(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX))
     }
 }

@@ -20,7 +20,7 @@ pub use window::Rate;
 
 use self::counter::{Block, Counter};
 use self::judged::Policy;
-use self::steady::{Moment, Steady};
+use self::steady::Moment;
 use self::window::{Bounds, Standing, Window};
 use crate::account::Tier;
 use crate::admission::Endpoint;
@@ -33,7 +33,9 @@ pub struct Limits {
 }
 
 struct Table {
-    steady: Steady,
+    clock: Clock,
+    /// When the windows were last looked through for what changed.
+    looked: Moment,
     windows: HashMap<Counter, Kept>,
     /// How many of `windows` are addresses.
     addresses: usize,
@@ -64,7 +66,8 @@ impl Limits {
     /// An empty table.
     #[must_use]
     pub fn new(settings: LimitSettings, clock: Clock) -> Limits {
-        let table = Table { steady: Steady::new(clock), windows: HashMap::new(), addresses: 0 };
+        let looked = Moment::of(&clock);
+        let table = Table { clock, looked, windows: HashMap::new(), addresses: 0 };
         Limits { settings, table: Mutex::new(table) }
     }
 
@@ -77,7 +80,7 @@ impl Limits {
             return None;
         }
         let mut table = self.table();
-        let now = table.steady.now();
+        let now = table.now();
         Some(self.judge_at(&mut table, subject, endpoint, now))
     }
 
@@ -87,8 +90,8 @@ impl Limits {
         if !self.settings.enabled {
             return None;
         }
-        let mut table = self.table();
-        let now = table.steady.now();
+        let table = self.table();
+        let now = table.now();
         let applied = self.applied(&table, subject, None);
         Some(table.tell(subject, &applied, Verdict::Allowed, now))
     }
@@ -126,6 +129,10 @@ impl Limits {
 }
 
 impl Table {
+    fn now(&self) -> Moment {
+        Moment::of(&self.clock)
+    }
+
     /// The address's own counter, or the one that newcomers share when the table is full.
     fn address_counter(&self, block: Block, max_addresses: usize) -> Counter {
         let own = Counter::Address(block);

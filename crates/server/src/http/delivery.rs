@@ -63,7 +63,7 @@ pub async fn deliver(
     let started = Instant::now();
     // Whatever body there is, nobody reads it.
     let (request, _) = request.into_parts();
-    match answer(&api.library, context, &request, started).await {
+    match answer(&api, context, &request, started).await {
         Ok(response) => response,
         Err(refusal) => refuse(refusal),
     }
@@ -93,7 +93,8 @@ struct Layout {
     length_bytes: u64,
 }
 
-async fn answer(library: &Library, context: Context, request: &Parts, started: Instant) -> Result<Response, Refusal> {
+async fn answer(api: &Api, context: Context, request: &Parts, started: Instant) -> Result<Response, Refusal> {
+    let library = &api.library;
     let method = &request.method;
     if method != Method::GET && method != Method::HEAD {
         return Err(Refusal::method_not_allowed(METHODS));
@@ -113,7 +114,7 @@ async fn answer(library: &Library, context: Context, request: &Parts, started: I
             Layout { status: StatusCode::NOT_MODIFIED, pieces: Vec::new(), length_bytes: 0 }
         }
         Verdict::Proceed => {
-            face.describe(&mut headers);
+            face.describe(&mut headers, api.clock.now());
             let layout = lay_out(&media, select(request, &face, media.size_bytes), &mut headers)?;
             headers.insert(CONTENT_LENGTH, HeaderValue::from(layout.length_bytes));
             layout

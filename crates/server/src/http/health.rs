@@ -13,7 +13,6 @@ use tokio::sync::Mutex;
 use tracing::error;
 use utoipa::ToSchema;
 
-use crate::clock::Timestamp;
 use crate::failure::is_out_of_files;
 use crate::http::api::Api;
 use crate::http::error::Refusal;
@@ -33,24 +32,23 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 pub struct Pulse(Mutex<Option<Beat>>);
 
-/// The moment of a question, and its answer: nothing, or the causes of a failure.
-type Beat = (Timestamp, Result<(), String>);
+/// The steady moment of a question, and its answer: nothing, or the causes of a failure.
+type Beat = (i64, Result<(), String>);
 
 /// How long an answer counts.
 const BEAT_MS: i64 = 1_000;
 
 impl Pulse {
     /// Whether the storage answers; asks it where it was not asked within the last second, one question at a time.
-    async fn of(&self, store: &Store, now: Timestamp) -> Result<(), String> {
+    async fn of(&self, store: &Store, now_ms: i64) -> Result<(), String> {
         let mut last = self.0.lock().await;
         if let Some((at, answer)) = &*last
-            // A clock that was set back leaves an answer of the future.
-            && (0..BEAT_MS).contains(&(now.0 - at.0))
+            && now_ms - at < BEAT_MS
         {
             return answer.clone();
         }
         let answer = store.ping().await.map_err(|cause| Causes(&cause).to_string());
-        *last = Some((now, answer.clone()));
+        *last = Some((now_ms, answer.clone()));
         answer
     }
 }
@@ -85,7 +83,7 @@ pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Health>, 
         error!("The database does not answer: {}", Causes(&cause));
         return Err(Refusal::because(Reason::NotReady));
     }
-    if let Err(causes) = api.pulse.of(&api.store, api.clock.now()).await {
+    if let Err(causes) = api.pulse.of(&api.store, api.clock.steady_ms()).await {
         error!("The storage does not answer: {causes}");
         return Err(Refusal::because(Reason::NotReady));
     }

@@ -88,7 +88,7 @@ impl Process {
     /// What ingest does once the object is kept.
     pub(crate) async fn record(&self, account: &Account, ticket: &Ticket) -> Result<Media, RecordError> {
         let media = picture(account);
-        let until = ticket.remembered_until(self.clock.now());
+        let until = ticket.remembered_until();
         self.db.record(&media, ticket.claim(), ticket.fence(), until).await?;
         Ok(media)
     }

@@ -101,6 +101,26 @@ async fn the_whole_answer_to_a_get_is_as_the_contract_says() {
     );
 }
 
+#[tokio::test]
+async fn after_the_clock_was_set_back_nothing_claims_to_be_of_the_future() {
+    let hosted = Hosted::sample(JPEG).await;
+    let date = "Sat, 28 Feb 2026 12:00:00 GMT";
+    hosted.app.clock.set_by_ms(-3_600_000);
+
+    let answer = hosted.get(&[]).await;
+    assert_eq!((answer.status, answer.header("last-modified")), (200, ""));
+    let etag = answer.header("etag").to_owned();
+    assert_eq!(hosted.get(&[("if-none-match", &etag)]).await.status, 304);
+    assert_eq!(
+        hosted.get(&[("if-modified-since", date)]).await.status,
+        304,
+        "who was told before is answered as before"
+    );
+
+    hosted.app.clock.set_by_ms(3_600_000);
+    assert_eq!(hosted.get(&[]).await.header("last-modified"), date);
+}
+
 fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     hex::encode(sha2::Sha256::digest(bytes))

@@ -72,6 +72,29 @@ async fn a_key_of_the_caller_s_own_lives_for_a_day() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_by_an_hour_neither_loses_a_key_nor_keeps_it_for_long() {
+    for set_by_ms in [HOUR_MS, -HOUR_MS] {
+        let app = TestApp::start().await;
+        let key = app.subscribed().await;
+        app.origin.serve("/a.png", png());
+
+        let first = app.import_path(&key, "/a.png").await;
+        app.clock.set_by_ms(set_by_ms);
+        let after_the_step = app.import_path(&key, "/a.png").await;
+        // Time goes by up to an eighth faster or slower until the step is made up for.
+        app.clock.advance_ms(HOUR_MS * 7 / 8);
+        let late = app.import_path(&key, "/a.png").await;
+        app.clock.advance_ms(HOUR_MS * 3 / 8);
+        let too_late = app.import_path(&key, "/a.png").await;
+
+        assert_eq!(after_the_step.url(), first.url(), "set by {set_by_ms} ms");
+        assert_eq!(late.url(), first.url(), "set by {set_by_ms} ms");
+        assert_ne!(too_late.url(), first.url(), "set by {set_by_ms} ms");
+        assert_eq!(app.origin.requests().len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_key_with_another_payload_is_refused_also_in_flight() {
     let app = TestApp::start().await;
     let key = app.subscribed().await;

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests dial the servers that they started")]
 
 mod browser;
+mod clock;
 mod connections;
 mod container;
 mod crash;

@@ -42,10 +42,10 @@ impl Ticket {
         self.fence
     }
 
-    /// Until when the key answers with what is recorded at `now`.
+    /// Until when the key answers with what is recorded now.
     #[must_use]
-    pub fn remembered_until(&self, now: Timestamp) -> Timestamp {
-        self.imports.shared.remembered_until(self.wish.source, now)
+    pub fn remembered_until(&self) -> Timestamp {
+        self.imports.shared.remembered_until(self.wish.source)
     }
 
     /// Tells who waits on this process that the import is recorded; who waits elsewhere reads it from the row.
@@ -84,7 +84,7 @@ impl Drop for Ticket {
 impl Imports {
     /// Writes a failure into the claim's row, if it is still ours.
     pub(super) async fn end_in_failure(&self, claim: &ClaimKey, fence: i64, failure: &Failure) -> Result<(), DbError> {
-        let until = self.shared.clock.now().plus_ms(TOLD_FOR_MS);
+        let until = self.shared.reckoning.now().plus_ms(TOLD_FOR_MS);
         self.shared.db.fail(claim, fence, failure, until).await.map(drop)
     }
 }

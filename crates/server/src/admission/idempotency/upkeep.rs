@@ -58,7 +58,7 @@ impl Imports {
     async fn purges(&self, until: &CancellationToken) {
         while pause(PURGE_EVERY, until).await {
             loop {
-                match self.shared.db.purge(self.shared.clock.now(), PURGED_AT_ONCE).await {
+                match self.shared.db.purge(self.shared.reckoning.now(), PURGED_AT_ONCE).await {
                     Ok(forgotten) if forgotten >= u64::from(PURGED_AT_ONCE) => {}
                     Ok(_all) => break,
                     Err(error) => {

@@ -16,7 +16,7 @@ impl Limits {
         }
         let rows = db.load_windows().await?;
         let mut table = self.table();
-        let now = table.steady.now();
+        let now = table.now();
         for (key, stamps) in rows {
             let Some(counter) = Counter::from_key(&key) else { continue };
             let window = Window::remembering(stamps.into_iter().map(|stamp| now.stamp_of(stamp)).collect());
@@ -48,19 +48,22 @@ impl Limits {
     /// # Errors
     /// The database could not be written.
     pub async fn drop_idle_rows(&self, db: &Db) -> Result<(), DbError> {
-        let now = self.table().steady.now();
+        let now = self.table().now();
         db.drop_windows(now.wall.plus_ms(-FIVE_MINUTES_MS)).await.map(drop)
     }
 
-    /// The windows that changed since this was last called, as rows have them. Forgets the idle ones on the way.
+    /// The windows that changed since this was last called, as rows have them, and all of them where the wall clock was
+    /// set: what a row says is of use to the next process only by the clock that it finds. Forgets the idle ones on the
+    /// way.
     pub(super) fn take_changed(&self) -> Vec<(Counter, Vec<i64>)> {
         let mut table = self.table();
-        let now = table.steady.now();
+        let now = table.now();
+        let is_set = now.is_set_since(std::mem::replace(&mut table.looked, now));
         let mut changed = Vec::new();
         let mut addresses = 0;
         table.windows.retain(|counter, kept| {
             let idle = kept.window.is_idle(now.steady_ms);
-            if std::mem::take(&mut kept.dirty) && !idle {
+            if (std::mem::take(&mut kept.dirty) || is_set) && !idle {
                 let stamps = kept.window.stamps().map(|stamp| now.wall_ms_of(stamp)).collect();
                 changed.push((counter.clone(), stamps));
             }

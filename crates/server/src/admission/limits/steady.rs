@@ -1,31 +1,9 @@
-//! Time that never runs backwards, for windows that are judged while the wall clock may be set.
-
-use std::time::Instant;
+//! Both clocks at once, for windows that are judged while the wall clock may be set.
 
 use crate::clock::{Clock, Timestamp};
 
-/// Milliseconds since an arbitrary beginning, never fewer than before.
-pub(super) struct Steady {
-    clock: Clock,
-    began: Instant,
-    latest_ms: i64,
-}
-
-impl Steady {
-    pub(super) fn new(clock: Clock) -> Steady {
-        Steady { clock, began: Instant::now(), latest_ms: 0 }
-    }
-
-    pub(super) fn now(&mut self) -> Moment {
-        let wall = self.clock.now();
-        let measured_ms = match &self.clock {
-            Clock::System => i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX),
-            Clock::Manual(_) => wall.0,
-        };
-        self.latest_ms = self.latest_ms.max(measured_ms);
-        Moment { steady_ms: self.latest_ms, wall }
-    }
-}
+/// How far the wall clock may go apart from the steady one until it counts as set.
+const SET_MS: u64 = 1_000;
 
 /// One moment on both clocks: windows are judged by the steady one, headers and rows speak of the wall's.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +13,16 @@ pub(super) struct Moment {
 }
 
 impl Moment {
+    pub(super) fn of(clock: &Clock) -> Moment {
+        Moment { steady_ms: clock.steady_ms(), wall: clock.now() }
+    }
+
+    /// Whether the wall clock was set between `earlier` and this moment.
+    pub(super) fn is_set_since(self, earlier: Moment) -> bool {
+        let apart = |moment: Moment| moment.wall.0.saturating_sub(moment.steady_ms);
+        apart(self).abs_diff(apart(earlier)) >= SET_MS
+    }
+
     /// A stamp as a row keeps it, so that another process, whose steady time began elsewhere, can read it.
     pub(super) fn wall_ms_of(self, stamp_ms: i64) -> i64 {
         self.wall.0.saturating_sub(self.steady_ms - stamp_ms)

@@ -103,17 +103,18 @@ fn after_retry_after_a_request_really_passes_and_a_second_earlier_none_does() {
             let retry_after_s = refused.retry_after_s().expect("it was refused");
             assert!((1..=300).contains(&retry_after_s), "{retry_after_s}");
 
-            let hand = clock.now();
-            let sooner = would_pass(&limits, hand.plus_ms((retry_after_s - 1) * 1000), subject, endpoint);
+            let sooner = would_pass(&limits, (retry_after_s - 1) * 1000, subject, endpoint);
             assert!(!sooner, "round {round}: {retry_after_s} s is too long");
-            assert!(would_pass(&limits, hand.plus_ms(retry_after_s * 1000), subject, endpoint), "round {round}");
+            assert!(would_pass(&limits, retry_after_s * 1000, subject, endpoint), "round {round}");
         }
     }
 }
 
-/// Whether a copy of the table lets the request pass at `moment`.
-fn would_pass(limits: &Limits, moment: Timestamp, subject: Subject<'_>, endpoint: Option<Endpoint>) -> bool {
-    let copy = Limits::new(limits.settings, Clock::manual(moment));
+/// Whether a copy of the table lets the request pass `wait_ms` from now.
+fn would_pass(limits: &Limits, wait_ms: i64, subject: Subject<'_>, endpoint: Option<Endpoint>) -> bool {
+    let clock = Clock::manual(NOON);
+    clock.advance_ms(limits.table().now().steady_ms + wait_ms);
+    let copy = Limits::new(limits.settings, clock);
     let mut table = copy.table();
     table.windows = limits
         .table()
@@ -189,14 +190,15 @@ fn a_wall_clock_that_is_set_neither_opens_the_gate_nor_closes_it() {
     let (limits, clock) = limits();
     assert_eq!(passes(&limits, Subject::Address(ADDRESS), None), 35);
 
-    // A manual clock is its own steady time, which set back stands still until it is caught up with.
-    clock.advance_ms(-3_600_000);
+    clock.set_by_ms(3_600_000);
+    assert!(!judge(&limits, Subject::Address(ADDRESS), None).is_allowed());
+    clock.set_by_ms(-7_200_000);
     let refused = judge(&limits, Subject::Address(ADDRESS), None);
     assert!(!refused.is_allowed());
     assert_eq!(refused.retry_after_s(), Some(60));
     assert_eq!(refused.reset_unix_s(), NOON.0 / 1000 - 3_600 + 60, "in the caller's own reckoning of time");
 
-    clock.advance_ms(3_600_000 + 59_999);
+    clock.advance_ms(59_999);
     assert!(!judge(&limits, Subject::Address(ADDRESS), None).is_allowed());
     clock.advance_ms(1);
     assert!(judge(&limits, Subject::Address(ADDRESS), None).is_allowed());
@@ -244,7 +246,7 @@ proptest! {
             clock.advance_ms(gap_ms);
             let _ = judge(&before, Subject::Address(ADDRESS), None);
         }
-        let now = before.table().steady.now();
+        let now = before.table().now();
         let stamps: Vec<i64> = before
             .take_changed()
             .into_iter()
@@ -263,14 +265,21 @@ proptest! {
 }
 
 #[test]
-fn the_system_clock_measures_windows_by_a_time_that_cannot_be_set() {
-    let mut steady = Steady::new(Clock::System);
-    let first = steady.now();
-    let later = steady.now();
+fn after_a_wall_clock_was_set_every_window_is_saved_in_its_new_reckoning() {
+    let (limits, clock) = limits();
+    assert_eq!(passes(&limits, Subject::Address(ADDRESS), None), 35);
+    assert_eq!(limits.take_changed().len(), 1);
+    clock.advance_ms(20_000);
+    assert!(limits.take_changed().is_empty(), "time that goes by changes nothing");
 
-    assert!(first.steady_ms < 60_000, "it counts from its own beginning, not from 1970");
-    assert!(later.steady_ms >= first.steady_ms);
-    assert!(later.wall.0 > NOON.0 / 2);
+    for set_by_ms in [3_600_000, -7_200_000] {
+        clock.set_by_ms(set_by_ms);
+        let changed = limits.take_changed();
+
+        let [(_, stamps)] = &changed[..] else { panic!("{changed:?}") };
+        assert!(stamps.iter().all(|stamp| *stamp == clock.now().0 - 20_000), "{stamps:?}");
+        assert!(limits.take_changed().is_empty(), "once");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+use crate::clock::Timestamp;
 use crate::http::conditions::{self, Validators};
 use crate::media::{Disposition, Media};
 
@@ -51,12 +52,15 @@ impl Face {
         Validators { etag: self.etag.as_bytes(), modified_unix_s: self.modified_unix_s }
     }
 
-    /// The headers of a 200 or 206, but for the length and what a range changes.
-    pub(super) fn describe(&self, headers: &mut HeaderMap) {
+    /// The headers of a 200 or 206 that goes out at `now`, but for the length and what a range changes.
+    pub(super) fn describe(&self, headers: &mut HeaderMap, now: Timestamp) {
         self.describe_shortly(headers);
         headers.insert(CONTENT_TYPE, self.content_type.clone());
         headers.insert(CONTENT_DISPOSITION, self.content_disposition.clone());
-        headers.insert(LAST_MODIFIED, self.last_modified.clone());
+        // Never later than the answer itself (RFC 9110 §8.8.2.1), as it would be after the clock was set back.
+        if now.0.div_euclid(1000) >= i64::try_from(self.modified_unix_s).unwrap_or(i64::MAX) {
+            headers.insert(LAST_MODIFIED, self.last_modified.clone());
+        }
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     }
 

@@ -35,11 +35,17 @@ pub(super) fn unavailable_or_failed(operation: String, error: object_store::Erro
     let status = |code: &str| any_text(&error, |text| text.contains(&format!("{STATUS}{code}")));
     if status("507") || any_text(&error, |text| FULL_CODES.iter().any(|code| text.contains(code))) {
         StoreError::Full { operation, source: error.into() }
-    } else if status("5") || status("429") || status("408") || is_transport(&error) {
+    } else if status("5") || status("429") || status("408") || is_skewed(&error) || is_transport(&error) {
         StoreError::Unavailable { operation, source: error.into() }
     } else {
         StoreError::Failed { operation, source: error.into() }
     }
+}
+
+/// Whether the clocks of this machine and of the bucket are too far apart for a signature: one of them was set wrong, and
+/// will be set right.
+fn is_skewed(error: &object_store::Error) -> bool {
+    any_text(error, |text| text.contains("<Code>RequestTimeTooSkewed</Code>"))
 }
 
 /// Whether no usable answer came at all.
