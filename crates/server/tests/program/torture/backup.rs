@@ -1,9 +1,13 @@
 //! Backup and restore, by the very commands of `docs/operations.md`, taken under load and restored elsewhere.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::load::{Fate, Load, Work};
 use super::random::Random;
@@ -19,16 +23,78 @@ fn commands() -> (String, String) {
     (blocks.next().expect("commands that back up"), blocks.next().expect("commands that restore"))
 }
 
-/// Runs commands of the document on other directories.
+/// Runs commands of the document on other directories, as somebody would who pastes them: without `set -e`.
 fn run(commands: &str, data: &Path, backup: &Path) {
+    let output = run_with(Path::new("/nowhere"), commands, data, backup);
+    assert!(output.status.success(), "{commands}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The same, with the tools of a directory before all others.
+fn run_with(tools: &Path, commands: &str, data: &Path, backup: &Path) -> Output {
     let name = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
     let script = commands.replace("/var/lib/soku", &name(data)).replace("/backup", &name(backup));
     let program = Path::new(env!("CARGO_BIN_EXE_soku")).parent().expect("a folder");
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
-    shell.args(["-euc", &script]).env("PATH", format!("{}:{path}", name(program)));
-    let output = shell.output().expect("a shell");
-    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+    shell.args(["-c", &script]).env("PATH", format!("{}:{}:{path}", name(tools), name(program)));
+    shell.output().expect("a shell")
+}
+
+/// A directory with a tool of this name that only exits.
+fn failing(name: &str, code: u8) -> TempDir {
+    let tools = tempfile::tempdir().expect("a directory");
+    let tool = tools.path().join(name);
+    fs::write(&tool, format!("#!/bin/sh\nexit {code}\n")).expect("written");
+    fs::set_permissions(&tool, Permissions::from_mode(0o700)).expect("made executable");
+    tools
+}
+
+/// The ids of all media that a data directory has rows of.
+fn rows(data: &Path) -> BTreeSet<String> {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_soku"));
+    let output = tool.args(["media", "list", "--json"]).env("SOKU_DATA_DIR", data).output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let id = |entry: &serde_json::Value| entry["id"].as_str().expect("an id").to_owned();
+    listed.as_array().expect("an array").iter().map(id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_or_restore_that_fails_half_way_says_so_and_takes_nothing_away() {
+    let place = Place::new();
+    let work = Work::start().await;
+    let program = place.start();
+    assert_eq!(work.import(&program.base, &program.key, &work.new_target(1_000)).await.expect("an answer").status, 201);
+    let backup = place.folder().join("backup");
+    let (taking, restoring) = commands();
+    run(&taking, &place.data(), &backup);
+    let kept = fs::read(backup.join("soku.db")).expect("the rows");
+    assert_eq!(work.import(&program.base, &program.key, &work.new_target(1_000)).await.expect("an answer").status, 201);
+
+    for (tool, code) in [("rsync", 11), ("sqlite3", 1), ("mv", 1)] {
+        let output = run_with(failing(tool, code).path(), &taking, &place.data(), &backup);
+        assert!(!output.status.success(), "{tool}");
+        assert_eq!(fs::read(backup.join("soku.db")).expect("the rows"), kept, "{tool}");
+    }
+    // Some files were deleted meanwhile: that is no failure.
+    assert!(run_with(failing("rsync", 24).path(), &taking, &place.data(), &backup).status.success());
+    run(&taking, &place.data(), &backup);
+
+    for (tool, code) in [("cp", 1), ("sqlite3", 1), ("rsync", 11)] {
+        let elsewhere = Place::new();
+        let output = run_with(failing(tool, code).path(), &restoring, &elsewhere.data(), &backup);
+        assert!(!output.status.success(), "{tool}");
+        if elsewhere.data().join("soku.db").exists() {
+            assert_eq!(rows(&elsewhere.data()), rows(&place.data()), "{tool}");
+        }
+    }
+    let elsewhere = Place::new();
+    run(&restoring, &elsewhere.data(), &backup);
+    assert_eq!(rows(&elsewhere.data()), rows(&place.data()));
+    assert_eq!(elsewhere.stored_files().len(), 2);
+    // One that is in use is not written over.
+    let output = run_with(Path::new("/nowhere"), &restoring, &place.data(), &backup);
+    assert!(!output.status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,11 +109,10 @@ async fn a_backup_under_load_brings_every_row_its_file_and_every_file_its_row() 
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     let backup = place.folder().join("backup");
-    fs::create_dir(&backup).expect("made");
     let (taking, restoring) = commands();
-    let (rows, files) = taking.split_at(taking.find("rsync").expect("the files come second"));
+    let (rows, files) = taking.split_at(taking.find("{ rsync").expect("the files come second"));
     let before = work.fates();
-    run(rows, &place.data(), &backup);
+    run(rows.trim_end().trim_end_matches("&&"), &place.data(), &backup);
     // Between rows and files one goes and one comes.
     let deleted = place.tool().command().args(["media", "delete", &path]).output().expect("the program starts");
     assert!(deleted.status.success(), "{}", String::from_utf8_lossy(&deleted.stderr));
@@ -61,7 +126,6 @@ async fn a_backup_under_load_brings_every_row_its_file_and_every_file_its_row() 
         .with("SOKU_RATE_LIMIT_ENABLED", "false")
         .with("SOKU_IDEMPOTENCY_LEASE", "2s")
         .with("SOKU_IDEMPOTENCY_HEARTBEAT", "500ms");
-    fs::create_dir(elsewhere.data()).expect("made");
     run(&restoring, &elsewhere.data(), &backup);
     fs::copy(place.folder().join("stdout"), elsewhere.folder().join("stdout")).expect("the key");
     let mut kept = 0;
