@@ -15,3 +15,4 @@ mod open_files;
 mod program;
 mod seed;
 mod torture;
+mod trying;

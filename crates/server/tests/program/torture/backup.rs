@@ -52,7 +52,8 @@ fn failing(name: &str, code: u8) -> TempDir {
 /// The ids of all media that a data directory has rows of.
 fn rows(data: &Path) -> BTreeSet<String> {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_soku"));
-    let output = tool.args(["media", "list", "--json"]).env("SOKU_DATA_DIR", data).output().expect("the program starts");
+    let output =
+        tool.args(["media", "list", "--json"]).env("SOKU_DATA_DIR", data).output().expect("the program starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let listed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let id = |entry: &serde_json::Value| entry["id"].as_str().expect("an id").to_owned();
