@@ -25,14 +25,14 @@ use clap::{FromArgMatches as _, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::app::StartError;
-use crate::config::{Config, ConfigError, Environment, Loaded, Problem};
+use crate::config::{Config, ConfigError, Environment, Loaded, Origin, Problem};
 use crate::db::DbError;
 use crate::id::{KeyId, MediaId};
 use crate::library::LibraryError;
 use crate::store::DataDirError;
 use crate::telemetry::{self, Causes, Form};
 use output::{say, warn};
-use rooms::{Beginning, Rooms};
+use rooms::{Beginning, DEFAULT_ACCOUNT, Rooms};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,20 +74,30 @@ enum Command {
 pub(crate) enum CommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("could not write to stdout")]
+    #[error("could not write to stdout: is its disk full, or its reader gone?")]
     Stdout(#[source] io::Error),
-    #[error("could not start the runtime")]
+    #[error(
+        "could not start the threads that the work needs: raise their number (`ulimit -u`, `TasksMax=`) or that of open files (`ulimit -n`)"
+    )]
     Runtime(#[source] io::Error),
     #[error(transparent)]
     Db(#[from] DbError),
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    #[error(
+        "cannot use the data directory `{}` ({origin}; SOKU_DATA_DIR or --data-dir names another)",
+        data_dir.display()
+    )]
+    DataDirNamed { data_dir: PathBuf, origin: Origin, source: DataDirError },
     #[error(transparent)]
     Library(#[from] LibraryError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("could not listen on {address}")]
-    Listen { address: SocketAddr, source: io::Error },
+    #[error(
+        "could not listen on {address} ({}: {variable} or --{flag} names another address or port)",
+        hindrance(source)
+    )]
+    Listen { address: SocketAddr, variable: &'static str, flag: &'static str, source: io::Error },
     #[error(
         "the limit on open files is {limit}, and at least {needed} are needed: raise it (`ulimit -n`, `LimitNOFILE=`), \
          or lower SOKU_DOWNLOADS_AT_ONCE"
@@ -99,13 +109,18 @@ pub(crate) enum CommandError {
     FirstKey { path: PathBuf, source: io::Error },
     #[error("{failed} of {of} URLs could not be taken in")]
     NotImported { failed: usize, of: usize },
-    #[error("{left} unfinished files could not be deleted: the storage failed")]
+    #[error("{left} unfinished files could not be deleted: the log says why; mend that and run `soku sweep` again")]
     LeftBySweep { left: u64 },
     #[error(
         "there is no library in `{}`: `soku serve`, `soku import` and `soku account create` begin one, --data-dir names another",
         data_dir.display()
     )]
     NoLibrary { data_dir: PathBuf },
+    #[error(
+        "there is no account `{DEFAULT_ACCOUNT}` whose files they would become: name one by --account; \
+         `soku account list` shows them"
+    )]
+    NoDefaultAccount,
     #[error("there is no account `{name}`{}", meant(nearest.as_deref()))]
     UnknownAccount { name: String, nearest: Option<String> },
     #[error("the account `{name}` exists already: `soku account set {name}` changes it")]
@@ -116,7 +131,7 @@ pub(crate) enum CommandError {
     NotAKeyId,
     #[error("there is no key {id}: `soku key list` shows those of an account")]
     UnknownKey { id: KeyId },
-    #[error("there is no media entry {id}")]
+    #[error("there is no media entry {id}: `soku media list` shows those that there are")]
     UnknownMedia { id: MediaId },
 }
 
@@ -124,6 +139,33 @@ fn meant(nearest: Option<&str>) -> String {
     match nearest {
         Some(nearest) => format!("; the nearest is `{nearest}`"),
         None => ": `soku account list` shows them".to_owned(),
+    }
+}
+
+/// Why nothing can listen there, as far as the error says.
+fn hindrance(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there",
+        io::ErrorKind::PermissionDenied => "ports below 1024 are not for every user",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => "the system refuses",
+    }
+}
+
+impl CommandError {
+    /// The same, where it is about the data directory with who named that.
+    fn with_names(self, loaded: &Loaded) -> CommandError {
+        match self {
+            CommandError::DataDir(source @ DataDirError::Io { .. })
+            | CommandError::Start(StartError::DataDir(source @ DataDirError::Io { .. })) => {
+                CommandError::DataDirNamed {
+                    data_dir: loaded.config.data_dir.clone(),
+                    origin: loaded.origin_of("data_dir").clone(),
+                    source,
+                }
+            }
+            error => error,
+        }
     }
 }
 
@@ -149,7 +191,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
     let arguments = Arguments::from_arg_matches(&matches).expect("clap read them by the same definition");
     let outcome = Config::load(&flags::given(&matches), environment)
         .map_err(CommandError::from)
-        .and_then(|loaded| perform(arguments.command, &loaded, environment));
+        .and_then(|loaded| perform(arguments.command, &loaded, environment).map_err(|error| error.with_names(&loaded)));
     match outcome {
         Ok(()) => ExitCode::from(DONE),
         Err(error) => ExitCode::from(explain(&error)),

@@ -69,10 +69,16 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Where the value of a setting came from.
+    #[must_use]
+    pub fn origin_of(&self, name: &str) -> &Origin {
+        &self.layers.get(name).origin
+    }
+
     /// The log level that somebody chose, if somebody did.
     #[must_use]
     pub fn chosen_log_level(&self) -> Option<&Levels> {
-        (self.layers.get("log.level").origin != Origin::Default).then_some(&self.config.log.level)
+        (*self.origin_of("log.level") != Origin::Default).then_some(&self.config.log.level)
     }
 }
 

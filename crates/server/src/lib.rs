@@ -16,5 +16,6 @@ pub mod ingest;
 pub mod library;
 pub mod media;
 pub mod metrics;
+mod owner;
 pub mod store;
 pub mod telemetry;

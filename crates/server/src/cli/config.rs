@@ -23,7 +23,7 @@ pub(super) fn perform(command: &ConfigCommand, loaded: &Loaded) -> Result<(), Co
     match command {
         ConfigCommand::Check => {
             // Loading has checked everything else.
-            for warning in loaded.config.public_warnings(loaded.config.listen) {
+            for warning in loaded.config.warnings(loaded.config.listen) {
                 warn(&warning);
             }
             say("the configuration is valid");

@@ -43,6 +43,7 @@ pub(super) struct ImportCommand {
 
 pub(super) async fn perform(command: ImportCommand, rooms: &Rooms) -> Result<(), CommandError> {
     let account = account(&command.account, rooms).await?;
+    rooms.warn_of_root();
     let app = app::build(&rooms.config, rooms.clock.clone(), rooms.public_base(Doubt::Told)).await?;
     let bars = io::stderr().is_terminal().then(MultiProgress::new);
     let mut failed = 0;
@@ -82,7 +83,10 @@ async fn account(name: &str, rooms: &Rooms) -> Result<Account, CommandError> {
     {
         return Ok(account);
     }
-    rooms.account(name).await
+    match rooms.account(name).await {
+        Err(CommandError::UnknownAccount { .. }) if name == DEFAULT_ACCOUNT => Err(CommandError::NoDefaultAccount),
+        outcome => outcome,
+    }
 }
 
 async fn import(

@@ -1,9 +1,11 @@
 //! What a command works with: the configuration, the database and the library, opened when first asked for.
 
+use std::fs;
+
 use tokio::sync::OnceCell;
 
 use super::CommandError;
-use super::output::warn;
+use super::output::{say, warn};
 use crate::account::{Account, Role, Subscription, SubscriptionState};
 use crate::app;
 use crate::clock::{Clock, Timestamp};
@@ -11,7 +13,8 @@ use crate::config::{Config, nearest};
 use crate::db::{Db, DbError};
 use crate::id::AccountId;
 use crate::library::Library;
-use crate::store::{Ballast, DataDir, announced_base};
+use crate::owner;
+use crate::store::{Ballast, DataDir, DataDirError, announced_base};
 
 /// Whether a command may begin a library where there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,16 +45,25 @@ impl Rooms {
         if self.config.database.url.is_none() {
             // A slip in the directory's name should not leave an empty library behind.
             let database = self.config.database_file();
-            if self.beginning == Beginning::Refused && !database.exists() {
+            let exists = database.try_exists().map_err(|source| {
+                let path = database.clone();
+                DataDirError::Io { operation: "look for the database", path, source }
+            })?;
+            if self.beginning == Beginning::Refused && !exists {
                 return Err(CommandError::NoLibrary { data_dir: self.config.data_dir.clone() });
             }
             let data = DataDir::prepare(&self.config.data_dir)?;
             data.check_database(&database)?;
+            let is_new = is_new(&self.config);
             // On a full disk SQLite finds no room for the index of its log.
-            return Ok(match Db::open(&self.config.db_settings()).await {
+            let db = match Db::open(&self.config.db_settings()).await {
                 Err(_) if Ballast::of(&data).ease() => Db::open(&self.config.db_settings()).await,
                 outcome => outcome,
-            }?);
+            }?;
+            if is_new {
+                say(&format!("began a new library in `{}`", data.root().display()));
+            }
+            return Ok(db);
         }
         Ok(Db::open(&self.config.db_settings()).await?)
     }
@@ -61,6 +73,13 @@ impl Rooms {
         let db = self.db().await?.clone();
         Ballast::of(&DataDir::prepare(&self.config.data_dir)?).ease();
         Ok(app::open_library(&self.config, db)?)
+    }
+
+    /// Warns where files that this command makes would be closed to the server.
+    pub(super) fn warn_of_root(&self) {
+        if let Some(warning) = root_warning(&self.config) {
+            warn(&warning);
+        }
     }
 
     /// Finishes what is being written.
@@ -106,6 +125,22 @@ impl Rooms {
         }
         config.public_base(config.listen)
     }
+}
+
+/// Whether opening the database makes it anew.
+pub(super) fn is_new(config: &Config) -> bool {
+    let has_content = |found: fs::Metadata| found.len() > 0;
+    config.database.url.is_none() && !fs::metadata(config.database_file()).is_ok_and(has_content)
+}
+
+/// One sentence where root is about to write into somebody else's data directory.
+pub(super) fn root_warning(config: &Config) -> Option<String> {
+    let user = owner::other_than_root(&config.data_dir)?;
+    let place = config.data_dir.display();
+    Some(format!(
+        "this runs as root, and the data directory `{place}` belongs to {user}, to whom files of root's are closed: run it \
+         as that user"
+    ))
 }
 
 /// Whether it is said that no server listens where a hosted URL leads.

@@ -7,23 +7,25 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::output::print;
-use super::rooms::{DEFAULT_ACCOUNT, first_account};
+use super::rooms::{DEFAULT_ACCOUNT, first_account, is_new, root_warning};
 use super::{CommandError, FAILED};
 use crate::account::Account;
-use crate::app;
+use crate::app::{self, App};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, base_of};
 use crate::db::Db;
 use crate::id::ApiKey;
 use crate::store::{DataDir, ServeLock};
+use crate::telemetry::Causes;
 
 /// Where the first key waits for whoever started the server, when nobody watched.
 const FIRST_KEY: &str = "first-key";
@@ -54,15 +56,23 @@ enum Showing {
 pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), CommandError> {
     let config = &open_files::fit(config)?;
     let stop = stop_signals()?;
+    if let Some(warning) = root_warning(config) {
+        warn!("{warning}");
+    }
     let data = DataDir::prepare(&config.data_dir)?;
+    let is_new = is_new(config);
     let mut lock = ServeLock::take(&data)?;
-    let listen = |source| CommandError::Listen { address: config.listen, source };
+    let listen =
+        |source| CommandError::Listen { address: config.listen, variable: "SOKU_LISTEN", flag: "listen", source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let metrics = listen_for_metrics(config).await?;
     let public_base = config.public_base(address);
     let app = app::build(config, Clock::System, public_base.clone()).await?;
     lock.announce(&public_base);
+    if is_new {
+        info!("Began a new library in `{}`", data.root().display());
+    }
 
     announce(config, data.root(), address);
     let showing = if serve.print_key || io::stdout().is_terminal() { Showing::Stdout } else { Showing::File };
@@ -70,15 +80,29 @@ pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), Comman
     if let Some((account, key)) = first_key(&app.api.db, now).await? {
         show(&account, &key, showing, data.root(), address)?;
     }
+    tokio::spawn(ask_storage(Arc::clone(&app)));
     app::serve(app, listener, metrics, stop).await;
     info!("Stopped");
     Ok(())
 }
 
+/// Says at once what the first upload or probe would find out: a server without its storage starts all the same, because a
+/// bucket may come later.
+async fn ask_storage(app: Arc<App>) {
+    if let Err(cause) = app.api.store.ping().await {
+        error!(
+            "The storage does not answer: {}: until it does, uploads fail and hosted files are not served; look at \
+             SOKU_STORAGE_URL, SOKU_STORAGE_ENDPOINT, SOKU_STORAGE_REGION and the AWS_ variables",
+            Causes(&cause)
+        );
+    }
+}
+
 /// The listener for metrics, where one is wanted.
 async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, CommandError> {
     let Some(address) = config.metrics.listen else { return Ok(None) };
-    let listen = |source| CommandError::Listen { address, source };
+    let (variable, flag) = ("SOKU_METRICS_LISTEN", "metrics-listen");
+    let listen = |source| CommandError::Listen { address, variable, flag, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     info!("Serving metrics on http://{}/metrics", listener.local_addr().map_err(listen)?);
     Ok(Some(listener))
@@ -96,7 +120,7 @@ fn announce(config: &Config, data: &Path, address: SocketAddr) {
         allowed_ports = ?fetch.allow_ports,
         "Fetching from public addresses and from the allowed networks"
     );
-    for warning in config.public_warnings(address) {
+    for warning in config.warnings(address) {
         warn!("{warning}");
     }
 }

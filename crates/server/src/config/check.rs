@@ -15,6 +15,16 @@ use super::{Config, FetchConfig, SETTINGS};
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 
+/// All that opens a bucket, each by the variables that it takes; where none is set the machine is asked for its role.
+const CREDENTIALS: [&[&str]; 6] = [
+    &[ACCESS_KEY_ID, SECRET_ACCESS_KEY],
+    &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"],
+    &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"],
+    &["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"],
+    &["AWS_METADATA_ENDPOINT"],
+    &["AWS_SKIP_SIGNATURE"],
+];
+
 /// What opens the bucket, if there is anything.
 pub(super) fn s3_credentials(environment: &Environment) -> Option<S3Credentials> {
     let variables: Vec<(String, Secret)> =
@@ -62,7 +72,7 @@ pub(super) fn clashes(config: &Config, layers: &Layers, environment: &Environmen
     if config.storage.url.is_some() {
         let halves = [ACCESS_KEY_ID, SECRET_ACCESS_KEY].map(|name| (name, environment.text(name).is_some()));
         if let [(set, true), (missing, false)] | [(missing, false), (set, true)] = halves {
-            clash("storage.url", format!("{set} is set without {missing}"));
+            clash("storage.url", format!("{set} is set without {missing}: set both, or neither"));
         }
     }
     problems
@@ -83,9 +93,24 @@ pub fn base_of(listened: SocketAddr) -> String {
 impl Config {
     /// What is odd about the hosted URLs of a server that listens on `listened`, a sentence each.
     #[must_use]
-    pub fn public_warnings(&self, listened: SocketAddr) -> Vec<String> {
+    pub fn warnings(&self, listened: SocketAddr) -> Vec<String> {
         let base = self.public_base(listened);
-        self.public_warning(&base).into_iter().chain(self.site_warning(&base)).collect()
+        let of_public_url = self.public_warning(&base).into_iter().chain(self.site_warning(&base));
+        of_public_url.chain(self.credentials_warning()).collect()
+    }
+
+    /// One sentence where nothing opens the bucket, unless the machine itself may.
+    fn credentials_warning(&self) -> Option<String> {
+        let url = self.storage.url.as_ref()?;
+        let has = |name: &&str| self.s3_credentials.as_ref().is_some_and(|credentials| credentials.has(name));
+        (!CREDENTIALS.iter().any(|needed| needed.iter().all(has))).then(|| {
+            format!(
+                "SOKU_STORAGE_URL is {}, but {ACCESS_KEY_ID} and {SECRET_ACCESS_KEY} are not set (and no file such as \
+                 ~/.aws/credentials is read): only a machine of Amazon's with a role of its own opens the bucket \
+                 without them",
+                url.as_str()
+            )
+        })
     }
 
     /// One sentence where no platform can fetch from hosted URLs that begin with `base`.
@@ -145,7 +170,7 @@ mod tests {
     fn warning(public_url: &str) -> Option<String> {
         let environment = Environment::default().with("SOKU_PUBLIC_URL", public_url).with("SOKU_DATA_DIR", "/nowhere");
         let loaded = Config::load(&Flags::default(), &environment).unwrap();
-        loaded.config.public_warnings(loaded.config.listen).pop()
+        loaded.config.warnings(loaded.config.listen).pop()
     }
 
     #[test]

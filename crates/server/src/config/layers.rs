@@ -116,15 +116,21 @@ impl Layers {
     }
 
     fn lay_file(&mut self, flags: &Flags, environment: &Environment, problems: &mut Vec<Problem>) {
-        let data_dir = flags.values.get("data_dir").map(String::as_str);
-        let data_dir = data_dir.or_else(|| environment.text("SOKU_DATA_DIR")).unwrap_or(&self.0["data_dir"].text);
+        let by_flag = || Some((flags.values.get("data_dir")?.as_str(), Origin::Flag("data-dir".to_owned())));
+        let by_variable = || {
+            let variable = "SOKU_DATA_DIR";
+            Some((environment.text(variable)?, Origin::Variable(variable.to_owned())))
+        };
+        let named = by_flag().or_else(by_variable);
+        let (data_dir, origin) = named.unwrap_or((&self.0["data_dir"].text, Origin::Default));
         let data_dir = data_dir.to_owned();
+        let origin = if flags.file.is_some() { Origin::Flag("config".to_owned()) } else { origin };
         let found = Path::new(&data_dir).join(FILE_NAME);
         let path = flags.file.as_ref().unwrap_or(&found);
         let document = match std::fs::read_to_string(path) {
             Ok(document) => document,
             Err(error) if flags.file.is_none() && error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(source) => return problems.push(Problem::Unreadable { path: path.clone(), source }),
+            Err(source) => return problems.push(Problem::Unreadable { path: path.clone(), origin, source }),
         };
         let entries = match document::entries(&document) {
             Ok(entries) => entries,

@@ -2,7 +2,10 @@
 //! from and the nearest right one.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::owner;
 
 /// Where a value in force came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,21 +48,38 @@ impl Unfit {
 /// One thing that is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    #[error("could not read the settings file `{}`", path.display())]
+    #[error("could not read the settings file `{}` ({origin}){}", path.display(), file_mend(path, source))]
     Unreadable {
         path: PathBuf,
+        /// Who named it, or the data directory that it is in.
+        origin: Origin,
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     #[error("`{}` line {line} is not TOML: {why}", path.display())]
     NotToml { path: PathBuf, line: usize, why: String },
-    #[error("there is no setting `{name}` ({origin}){}", hint(nearest.as_ref()))]
+    #[error("there is no setting `{name}` ({origin}){}", meant(nearest.as_ref()))]
     Unknown { name: String, origin: Origin, nearest: Option<String> },
     #[error("`{name}` is `{value}` ({origin}), but must be {wanted}{}", hint(nearest.as_ref()))]
     Unfit { name: String, value: String, origin: Origin, wanted: String, nearest: Option<String> },
     /// A value that is right by itself but not beside the others.
     #[error("`{name}` is `{value}` ({origin}), but {why}")]
     Clash { name: &'static str, value: String, origin: Origin, why: String },
+}
+
+/// What to do about a settings file that cannot be read, as far as the error says.
+fn file_mend(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            ": name one that is there; `soku config print` writes one".to_owned()
+        }
+        io::ErrorKind::InvalidData => ": write it in UTF-8".to_owned(),
+        _ => owner::mend(path, error),
+    }
+}
+
+fn meant(nearest: Option<&String>) -> String {
+    nearest.map_or_else(|| ": `soku config print` shows them all".to_owned(), |_| hint(nearest))
 }
 
 fn hint(nearest: Option<&String>) -> String {

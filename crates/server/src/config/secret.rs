@@ -80,6 +80,11 @@ impl StorageUrl {
 pub struct S3Credentials(pub(super) Vec<(String, Secret)>);
 
 impl S3Credentials {
+    /// Whether this variable is among them.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(found, _)| found == name)
+    }
+
     /// The variables with their values.
     #[must_use]
     pub fn variables(&self) -> Vec<(String, String)> {

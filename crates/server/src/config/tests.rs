@@ -110,7 +110,7 @@ fn everything_wrong_is_reported_at_once_with_name_value_and_the_nearest_right_on
     there is no setting `fecth.idle_timeout` (`DIR/soku.toml` line 6); the nearest right one is `fetch.idle_timeout`
     `fetch.allow_networks` is `10.1.2.3/8` (SOKU_FETCH_ALLOW_NETWORKS), but must be networks such as `10.1.0.0/16` or addresses, separated by commas: `10.1.2.3/8` has bits set beyond its prefix: the network is `10.0.0.0/8`; the nearest right one is `10.0.0.0/8`
     `fetch.tries` is `0` (`DIR/soku.toml` line 4), but must be a whole number from 1 to 100; the nearest right one is `1`
-    `http.max_body` is `9ZiB` (`DIR/soku.toml` line 8), but must be a size from 1KiB to 64MiB, in whole bytes or with B, KiB, MiB, GiB or TiB
+    `http.max_body` is `9ZiB` (`DIR/soku.toml` line 8), but must be a size from 1KiB to 64MiB, in whole bytes or with B, kB, KiB, MB, MiB, GB, GiB, TB or TiB
     `log.format` is `jsn` (--log-format), but must be one of `auto`, `text`, `json`; the nearest right one is `json`
     `log.level` is `verbose` (SOKU_LOG_LEVEL), but must be one of `error`, `warn`, `info`, `debug`, `trace`
     ");
@@ -147,7 +147,7 @@ fn values_that_do_not_go_together_are_refused() {
     let bucket = [("SOKU_STORAGE_URL", "s3://media"), ("AWS_ENDPOINT_URL", "http://s3"), ("AWS_ACCESS_KEY_ID", "AKIA")];
     insta::assert_snapshot!(problems(&dir, &[], &bucket).join("\n"), @r"
     `storage.endpoint` is `http://s3` (AWS_ENDPOINT_URL), but http:// sends the files in clear: use https://, or set `storage.allow_http`
-    `storage.url` is `s3://media` (SOKU_STORAGE_URL), but AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY
+    `storage.url` is `s3://media` (SOKU_STORAGE_URL), but AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY: set both, or neither
     ");
 }
 
@@ -207,7 +207,10 @@ fn a_settings_file_that_was_named_must_be_there() {
     let flags = Flags { file: Some("/nowhere/soku.toml".into()), values: HashMap::new() };
     let error = Config::load(&flags, &Environment::default()).unwrap_err();
 
-    assert_eq!(error.problems[0].to_string(), "could not read the settings file `/nowhere/soku.toml`");
+    assert_eq!(
+        error.problems[0].to_string(),
+        "could not read the settings file `/nowhere/soku.toml` (--config): name one that is there; `soku config print` writes one"
+    );
 }
 
 #[test]

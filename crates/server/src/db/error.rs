@@ -12,7 +12,9 @@ use crate::metrics;
 pub enum DbError {
     #[error("the database URL `{url}` cannot be used: {problem}")]
     Url { url: String, problem: String },
-    #[error("the directory `{path}` for the database does not exist")]
+    #[error(
+        "the directory `{path}` for the database does not exist: make it, or name another place by SOKU_DATABASE_URL"
+    )]
     DirectoryMissing { path: PathBuf },
     #[error(
         "the database `{place}` cannot be opened for writing: it and its directory must belong to the user that runs \
@@ -23,7 +25,7 @@ pub enum DbError {
         #[source]
         source: Cause,
     },
-    #[error("`{place}` is not a database of soku")]
+    #[error("`{place}` is not a database of soku: move it away, or name another by SOKU_DATABASE_URL")]
     NotOurs { place: String },
     #[error("the database `{place}` is damaged: restore it from a backup")]
     Damaged {
@@ -57,7 +59,7 @@ pub enum DbError {
         #[source]
         source: Cause,
     },
-    #[error("the disk of the database is full while {operation}")]
+    #[error("the disk of the database is full while {operation}: free some space")]
     Full {
         operation: &'static str,
         #[source]

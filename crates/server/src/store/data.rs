@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::key::shards;
 use super::local::TRIAL;
 use super::sync::sync_dir;
+use crate::owner;
 
 const MARKER: &str = "soku-data";
 const MARKER_HEAD: &str = "soku data directory, layout ";
@@ -27,9 +28,13 @@ pub struct DataDir {
 /// Why a directory cannot be the data directory.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    #[error("the data directory `{path}` belongs to something else (it holds `{found}`): name an empty directory")]
+    #[error(
+        "the data directory `{path}` belongs to something else (it holds `{found}`): name an empty directory by SOKU_DATA_DIR or --data-dir"
+    )]
     NotOurs { path: PathBuf, found: String },
-    #[error("the data directory `{path}` was made by a newer soku: this one knows layout {LAYOUT}, it says `{found}`")]
+    #[error(
+        "the data directory `{path}` was made by a newer soku: this one knows layout {LAYOUT}, it says `{found}`; run the newer one"
+    )]
     Newer { path: PathBuf, found: String },
     #[error(
         "the data directory `{path}` is in use by another `soku serve`{process}: stop it, or name another directory"
@@ -40,7 +45,7 @@ pub enum DataDirError {
          move the files away to begin anew"
     )]
     DatabaseLost { database: PathBuf, media: PathBuf },
-    #[error("could not {operation} `{path}`")]
+    #[error("could not {operation} `{path}`{}", owner::mend(path, source))]
     Io { operation: &'static str, path: PathBuf, source: io::Error },
 }
 

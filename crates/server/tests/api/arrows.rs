@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The floor of each room of the server; a room may import only from floors below its own, and from its own subtree.
-const FLOORS: [(&str, u32); 17] = [
+const FLOORS: [(&str, u32); 18] = [
     ("cli", 70),
     ("app", 60),
     ("http", 50),
@@ -16,6 +16,7 @@ const FLOORS: [(&str, u32); 17] = [
     ("config", 55),
     ("telemetry", 1),
     ("metrics", 1),
+    ("owner", 1),
     ("account", 10),
     ("media", 10),
     ("failure", 10),

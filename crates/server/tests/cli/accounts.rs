@@ -10,6 +10,7 @@ fn an_account_has_an_active_subscription_without_an_end_unless_told() {
     exit 0
     --- stdout
     --- stderr
+    began a new library in `[DIR]/soku-data`
     created the account `acme`
     ");
     transcript!(soku.run("account create late --subscription past_due --period-end 2026-02-28T12:00:00+02:00 --admin"), @r"
@@ -35,6 +36,25 @@ fn an_account_has_an_active_subscription_without_an_end_unless_told() {
     ]
     --- stderr
     "#);
+}
+
+#[test]
+fn a_library_that_is_begun_is_named_once() {
+    let soku = Soku::with_account();
+
+    transcript!(soku.run("account create acme"), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: the account `acme` exists already: `soku account set acme` changes it
+    ");
+    transcript!(soku.run("account create acme --data-dir other"), @r"
+    exit 0
+    --- stdout
+    --- stderr
+    began a new library in `[DIR]/other`
+    created the account `acme`
+    ");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 
@@ -34,6 +34,40 @@ fn on_a_disk_with(options: &str, starter: &str, inner: &str) {
     }
     assert!(output.status.success(), "{}{words}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the disk was tried");
+}
+
+/// Whose number 65534 is in every list of users.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn somebody_elses_directory_is_told_with_its_owner() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root gives files away");
+    }
+    let soku = fetching_locally();
+    soku.run("account create default").succeeds();
+    let data = soku.path().join("soku-data");
+    for path in [soku.path(), &data] {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    // As root all is open, but what root writes is closed to the owner.
+    let said = soku.run("import http://127.0.0.1:1/x.png");
+    let words = "warning: this runs as root, and the data directory `./soku-data` belongs to the user `nobody`";
+    assert!(said.stderr.contains(words), "{said}");
+    assert_eq!(soku.run("account list").stderr, "");
+
+    chown(&data, Some(0), Some(0)).unwrap();
+    let program = env!("CARGO_BIN_EXE_soku");
+    for line in ["serve --listen 127.0.0.1:0", "account list", "account list --config my.toml"] {
+        fs::write(soku.path().join("my.toml"), "").unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]).args(line.split(' '));
+        let output = command.current_dir(soku.path()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}: {stderr}");
+        let words = "soku-data` belongs to the user `root`: run this as that user): Permission denied (os error 13)";
+        assert!(stderr.contains(words), "{line}: {stderr}");
+    }
 }
 
 /// Writes to a file until nothing more goes in.
@@ -166,7 +200,7 @@ fn starting_without_permission() {
     let data = soku.path().join("soku-data");
     let allow = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     for (path, mode, words) in [
-        (data.clone(), 0o500, "soku-data/serve.lock`: Permission denied"),
+        (data.clone(), 0o500, "soku-data` is 500: allow it by `chmod u+rwX`): Permission denied"),
         (data.join("spool"), 0o500, "could not make a spool directory: "),
         (data.join("soku.db"), 0o400, "cannot be opened for writing: it and its directory must belong to the user"),
     ] {
@@ -179,7 +213,12 @@ fn starting_without_permission() {
     allow(soku.path(), 0o500);
     let said = soku.run("serve --listen 127.0.0.1:0 --data-dir other");
     assert_eq!(said.code, 1);
-    assert!(said.stderr.contains("could not make the directory `other`: Permission denied"), "{said}");
+    assert!(
+        said.stderr.contains(
+            "could not make the directory `other` (the mode of `.` is 500: allow it by `chmod u+rwX`): Permission"
+        ),
+        "{said}"
+    );
     allow(soku.path(), 0o700);
     assert_eq!(soku.run("account list --json").json().as_array().unwrap().len(), 1);
 }

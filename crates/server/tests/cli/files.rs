@@ -21,6 +21,7 @@ fn an_import_needs_no_server_and_prints_what_the_api_would_answer() {
     {"url":"http://127.0.0.1:[PORT]/media/[MEDIA]/photo.jpg"}
     {"url":"http://127.0.0.1:[PORT]/media/[MEDIA]/graphic.png"}
     --- stderr
+    began a new library in `[DIR]/soku-data`
     warning: no server runs in `./soku-data`: the hosted URL works once one listens on http://127.0.0.1:8080
     "#);
     // The two ran side by side, so that either may be the newest: one more, which surely is.
@@ -86,6 +87,7 @@ fn every_url_is_tried_and_what_fails_is_said_as_the_api_says_it() {
     --- stdout
     {"url":"http://127.0.0.1:[PORT]/media/[MEDIA]/graphic.png"}
     --- stderr
+    began a new library in `[DIR]/soku-data`
     warning: no server runs in `./soku-data`: the hosted URL works once one listens on http://127.0.0.1:8080
     {"error":{"type":"invalid_request_error","code":"validation_error","message":"The 'url' field must be a valid HTTP or HTTPS URL.","timestamp":"[MOMENT]","requestId":"req_[ID]","details":{"field":"url","reason":"invalid_url"}}}
     mend: Send the direct link to the file, with `http://` or `https://`.
@@ -125,7 +127,7 @@ fn an_import_for_an_account_that_is_not_there_imports_nothing() {
     exit 1
     --- stdout
     --- stderr
-    error: there is no account `default`: `soku account list` shows them
+    error: there is no account `default` whose files they would become: name one by --account; `soku account list` shows them
     ");
     transcript!(soku.run("import"), @r"
     exit 2
@@ -190,7 +192,7 @@ fn a_deleted_file_is_gone_with_its_bytes() {
     exit 1
     --- stdout
     --- stderr
-    error: there is no media entry [MEDIA]
+    error: there is no media entry [MEDIA]: `soku media list` shows those that there are
     ");
     transcript!(soku.run("media show nonsense"), @r"
     exit 2

@@ -126,6 +126,28 @@ fn a_start_logs_the_rules_it_fetches_by_and_every_line_is_json_where_nobody_watc
 }
 
 #[test]
+fn a_start_says_that_its_bucket_does_not_answer_and_serves() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let soku = Soku::new()
+        .variable("SOKU_STORAGE_URL", "s3://my-media")
+        .variable("SOKU_STORAGE_ENDPOINT", &format!("http://{nobody}"))
+        .variable("SOKU_STORAGE_ALLOW_HTTP", "true")
+        .variable("AWS_ACCESS_KEY_ID", "AKIA")
+        .variable("AWS_SECRET_ACCESS_KEY", "x");
+    let (mut server, address) = serve(&soku, "");
+
+    server.says("The storage does not answer: ");
+    assert!(ask(&address, "GET /healthz HTTP/1.1", "").starts_with("HTTP/1.1 200 "));
+    server.signal(Signal::TERM);
+    let said = server.end();
+    assert_eq!(said.code, 0);
+    assert!(
+        said.stderr.contains("Began a new library in `/") && said.stderr.contains("SOKU_STORAGE_ENDPOINT"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_second_server_on_the_same_data_is_refused_in_words() {
     let soku = Soku::new();
     let (server, address) = serve(&soku, "");
@@ -135,7 +157,13 @@ fn a_second_server_on_the_same_data_is_refused_in_words() {
     assert!(second.stderr.contains("is in use by another `soku serve` (process "), "{second}");
     let elsewhere = soku.run(&format!("serve --data-dir other --listen {address}"));
     assert_eq!(elsewhere.code, 1);
-    assert!(elsewhere.stderr.contains(&format!("error: could not listen on {address}: Address")), "{elsewhere}");
+    let words = format!(
+        "error: could not listen on {address} (another program listens there: SOKU_LISTEN or --listen names another \
+         address or port): Address already in use"
+    );
+    assert!(elsewhere.stderr.contains(&words), "{elsewhere}");
+    let metrics = soku.run(&format!("serve --data-dir other --listen 127.0.0.1:0 --metrics-listen {address}"));
+    assert!(metrics.stderr.contains("SOKU_METRICS_LISTEN or --metrics-listen names another"), "{metrics}");
 
     server.signal(Signal::TERM);
     assert_eq!(server.end().code, 0);

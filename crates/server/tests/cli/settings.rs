@@ -143,7 +143,7 @@ fn a_wrong_flag_is_wrong_usage() {
     exit 2
     --- stdout
     --- stderr
-    error: `fetch.max_bytes` is `5GG` (--fetch-max-bytes), but must be a size from 1 to 5TiB, in whole bytes or with B, KiB, MiB, GiB or TiB; the nearest right one is `5GiB`
+    error: `fetch.max_bytes` is `5GG` (--fetch-max-bytes), but must be a size from 1 to 5TiB, in whole bytes or with B, kB, KiB, MB, MiB, GB, GiB, TB or TiB; the nearest right one is `5GiB`
     ");
     transcript!(Soku::new().run("config check --fetch-max-byte 5GiB"), @r"
     exit 2
@@ -173,7 +173,25 @@ fn a_file_that_is_no_settings_file_is_named_with_its_line() {
     exit 1
     --- stdout
     --- stderr
-    error: could not read the settings file `missing.toml`: No such file or directory (os error 2)
+    error: could not read the settings file `missing.toml` (--config): name one that is there; `soku config print` writes one: No such file or directory (os error 2)
+    ");
+    transcript!(Soku::new().file("other/soku.toml/x", "").run("config check --data-dir other"), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: could not read the settings file `other/soku.toml` (--data-dir): name one that is there; `soku config print` writes one: Is a directory (os error 21)
+    ");
+    transcript!(Soku::new().variable("SOKU_DATA_DIR", "/proc/x").run("account create acme"), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: cannot use the data directory `/proc/x` (SOKU_DATA_DIR; SOKU_DATA_DIR or --data-dir names another): could not make the directory `/proc/x`: No such file or directory (os error 2)
+    ");
+    transcript!(Soku::new().file("odd.toml", "colour = \"red\"\n").run("config check --config odd.toml"), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: there is no setting `colour` (`odd.toml` line 1): `soku config print` shows them all
     ");
 }
 
@@ -198,6 +216,38 @@ fn what_is_in_force_is_printed_with_where_it_came_from_and_without_secrets() {
         assert!(printed.contains(line), "{line}: {printed}");
     }
     assert!(!printed.to_lowercase().contains("hunter"), "{printed}");
+}
+
+#[test]
+fn a_bucket_that_nothing_opens_is_warned_of() {
+    let soku = || {
+        let soku = Soku::new().variable("SOKU_PUBLIC_URL", "https://media.mysoku.io");
+        soku.variable("SOKU_STORAGE_URL", "s3://my-media")
+    };
+
+    transcript!(soku().run("config check"), @r"
+    exit 0
+    --- stdout
+    --- stderr
+    warning: SOKU_STORAGE_URL is s3://my-media, but AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set (and no file such as ~/.aws/credentials is read): only a machine of Amazon's with a role of its own opens the bucket without them
+    the configuration is valid
+    ");
+    transcript!(soku().variable("AWS_ACCESS_KEY_ID", "AKIA").run("config check"), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: `storage.url` is `s3://my-media` (SOKU_STORAGE_URL), but AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY: set both, or neither
+    ");
+    let half = soku().variable("AWS_ROLE_ARN", "arn:aws:iam::1:role/soku");
+    assert!(half.run("config check").stderr.starts_with("warning: SOKU_STORAGE_URL"));
+    for variables in [
+        &[("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "x")][..],
+        &[("AWS_ROLE_ARN", "arn:aws:iam::1:role/soku"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token")],
+        &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/x")],
+    ] {
+        let soku = variables.iter().fold(soku(), |soku, (name, value)| soku.variable(name, value));
+        assert_eq!(soku.run("config check").stderr, "the configuration is valid\n", "{variables:?}");
+    }
 }
 
 #[test]

@@ -199,6 +199,7 @@ macro_rules! transcript {
             (r"\b[0-9a-f]{32}\b", "[MEDIA]"),
             (r"\breq_[0-9a-f]{16}\b", "req_[ID]"),
             (r"127\.0\.0\.1:\d{4,5}/", "127.0.0.1:[PORT]/"),
+            (r"in `/[^`]*/(soku-data|other)`", "in `[DIR]/$1`"),
             (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[MOMENT]"),
         ]}, {
             insta::assert_snapshot!($said.to_string(), @$snapshot);

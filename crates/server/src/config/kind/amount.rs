@@ -42,7 +42,8 @@ impl Kind for Bytes {
         };
         let wanted = || format!("a size from {} to {}", size(self.0), size(self.1));
         let Some(factor) = factor else {
-            let unfit = Unfit::new(format!("{}, in whole bytes or with B, KiB, MiB, GiB or TiB", wanted()));
+            let unfit =
+                Unfit::new(format!("{}, in whole bytes or with B, kB, KiB, MB, MiB, GB, GiB, TB or TiB", wanted()));
             let binary = unit.chars().next().and_then(|first| {
                 SIZE_UNITS[..4].iter().find(|(name, _)| name[..1].eq_ignore_ascii_case(&first.to_string()))
             });
