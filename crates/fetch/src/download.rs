@@ -3,7 +3,9 @@
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
+use tracing::{Instrument as _, info_span};
 
+use crate::STEPS;
 use crate::body::WireBody;
 use crate::decode::{Coding, Decoded};
 use crate::error::FetchError;
@@ -127,7 +129,7 @@ impl<'a> Download<'a> {
             content_type: bytes_of(headers, CONTENT_TYPE),
             content_disposition: bytes_of(headers, CONTENT_DISPOSITION),
         });
-        self.collect(answer.body, length, coding).await?;
+        self.collect(answer.body, length, coding).instrument(info_span!(target: STEPS, "body")).await?;
         Ok(())
     }
 
@@ -147,7 +149,8 @@ impl<'a> Download<'a> {
         if let Some(progress) = self.job.progress {
             progress.set_expected(Some(part.total));
         }
-        self.collect(answer.body, Some(part.length), Coding::Identity).await?;
+        let rest = self.collect(answer.body, Some(part.length), Coding::Identity);
+        rest.instrument(info_span!(target: STEPS, "body")).await?;
         if self.reached < part.total { Err(FetchError::Truncated(None).into()) } else { Ok(()) }
     }
 

@@ -6,7 +6,10 @@ use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, info_span};
 
+use crate::STEPS;
 use crate::dial::Dialer;
 use crate::download::Download;
 use crate::error::FetchError;
@@ -108,8 +111,20 @@ impl Fetcher {
         let road = Road { dialer: &self.dialer, limits: &self.limits, user_agent: &self.user_agent, on_behalf_of };
         let mut trip = Trip::default();
         let mut tries = Tries::new(&self.limits);
+        let mut number = 0_u64;
         loop {
-            let Err(failed) = download.go_on(&road, &mut trip).await else { return Ok(()) };
+            number += 1;
+            let span = info_span!(
+                target: STEPS,
+                "try",
+                soku.try.number = number,
+                soku.try.from_byte = download.reached(),
+                otel.status_description = Empty
+            );
+            let tried = download.go_on(&road, &mut trip).instrument(span.clone()).await;
+            let Err(failed) = tried else { return Ok(()) };
+            span.record("otel.status_description", display(&failed.error));
+            drop(span);
             tracing::debug!(url = %url, reached = download.reached(), error = %failed.error, "A try brought no file");
             let pause = tries.after(failed, download.reached())?;
             tokio::time::sleep(pause).await;

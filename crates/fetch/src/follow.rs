@@ -4,7 +4,10 @@
 
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, info_span};
 
+use crate::STEPS;
 use crate::cookies::Cookies;
 use crate::dial::Dialer;
 use crate::error::FetchError;
@@ -42,9 +45,31 @@ impl Road<'_> {
     ) -> Result<(SourceUrl, Answer), FetchError> {
         let mut url = requested.clone();
         for _ in 0..=self.limits.max_redirects {
-            let connection = self.dialer.dial(&url, self.on_behalf_of).await?;
-            let asking = Asking { user_agent: self.user_agent, cookie: trip.cookies.header_for(&url), rest };
-            let answer = send(connection, &url, asking, self.limits).await?;
+            let hop = info_span!(
+                target: STEPS,
+                "hop",
+                otel.kind = "client",
+                http.request.method = "GET",
+                server.address = url.as_url().host_str(),
+                server.port = url.port(),
+                http.response.status_code = Empty,
+                otel.status_code = Empty,
+                otel.status_description = Empty
+            );
+            let answer = self.hop(&url, &trip.cookies, rest).instrument(hop.clone()).await;
+            match &answer {
+                Ok(answer) => {
+                    hop.record("http.response.status_code", answer.status.as_u16());
+                    if answer.status.is_client_error() || answer.status.is_server_error() {
+                        hop.record("otel.status_code", "ERROR");
+                    }
+                }
+                Err(error) => {
+                    hop.record("otel.status_description", display(error));
+                }
+            }
+            drop(hop);
+            let answer = answer?;
             trip.cookies.learn(&url, &answer.headers, answer.answered_at());
             if !is_redirect(answer.status) {
                 return Ok((url, answer));
@@ -56,6 +81,14 @@ impl Road<'_> {
             url = next_hop(&url, &answer)?;
         }
         Err(FetchError::TooManyRedirects)
+    }
+
+    /// One request on a connection of its own.
+    async fn hop(&self, url: &SourceUrl, cookies: &Cookies, rest: Option<&Rest>) -> Result<Answer, FetchError> {
+        let connecting = self.dialer.dial(url, self.on_behalf_of);
+        let connection = connecting.instrument(info_span!(target: STEPS, "connect")).await?;
+        let asking = Asking { user_agent: self.user_agent, cookie: cookies.header_for(url), rest };
+        send(connection, url, asking, self.limits).await
     }
 }
 

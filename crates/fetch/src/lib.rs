@@ -27,6 +27,10 @@ mod turns;
 mod url;
 mod verdict;
 
+/// The target of spans that are steps of a fetch, for whoever traces them. They name a source's host and port, and
+/// nothing else that it or its caller said.
+pub const STEPS: &str = "traces";
+
 pub use crate::url::{LocationRefused, MAX_URL_BYTES, SourceUrl, UrlRefused};
 pub use address::{DEFAULT_PORTS, Networks, NetworksError, Policy, PolicyError, Tables};
 pub use cookies::Cookies;

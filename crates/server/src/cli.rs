@@ -30,7 +30,8 @@ use crate::db::DbError;
 use crate::id::{KeyId, MediaId};
 use crate::library::LibraryError;
 use crate::store::DataDirError;
-use crate::telemetry::{self, Causes, Form};
+use crate::telemetry::traces::ExporterError;
+use crate::telemetry::{self, Causes, Form, Traces};
 use output::{say, warn};
 use rooms::{Beginning, DEFAULT_ACCOUNT, Rooms};
 
@@ -103,6 +104,8 @@ pub(crate) enum CommandError {
          or lower SOKU_DOWNLOADS_AT_ONCE"
     )]
     OpenFiles { limit: u64, needed: u64 },
+    #[error(transparent)]
+    Traces(#[from] ExporterError),
     #[error("could not take signals")]
     Signals(#[source] io::Error),
     #[error("could not write the first API key to `{}`: `soku key create --account default` makes another", path.display())]
@@ -201,11 +204,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
 fn perform(command: Command, loaded: &Loaded, environment: &Environment) -> Result<(), CommandError> {
     // Before any client is made: which of the linked implementations TLS uses.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    start_log(&command, loaded, environment);
+    let traces = start_log(&command, loaded, environment);
     let rooms = Rooms::new(loaded.config.clone(), command.beginning());
     on_runtime(async {
         let outcome = match command {
-            Command::Serve(serve) => serve::perform(&serve, &loaded.config).await,
+            Command::Serve(serve) => serve::perform(&serve, &loaded.config, traces).await,
             Command::Import(command) => import::perform(command, &rooms).await,
             Command::Account(command) => account::perform(command, &rooms).await,
             Command::Key(command) => key::perform(command, &rooms).await,
@@ -219,17 +222,20 @@ fn perform(command: Command, loaded: &Loaded, environment: &Environment) -> Resu
 }
 
 /// The server's log is a service's; that of a command that ends is for whoever typed it.
-fn start_log(command: &Command, loaded: &Loaded, environment: &Environment) {
+fn start_log(command: &Command, loaded: &Loaded, environment: &Environment) -> Option<Traces> {
     let is_watched = telemetry::is_watched();
     let likes_colour = environment.likes_colour();
     if let Command::Serve(_) = command {
-        telemetry::start(loaded.config.log_form(is_watched, likes_colour), &loaded.config.log.level);
+        let form = loaded.config.log_form(is_watched, likes_colour);
+        let traces = telemetry::start(form, &loaded.config.log.level, loaded.config.traces_settings().as_ref());
         loaded.warnings.iter().for_each(|warning| tracing::warn!("Configuration: {warning}"));
+        traces
     } else {
         let quiet = LevelFilter::WARN.into();
         let form = Form::Text { colour: is_watched && likes_colour };
-        telemetry::start(form, loaded.chosen_log_level().unwrap_or(&quiet));
+        let traces = telemetry::start(form, loaded.chosen_log_level().unwrap_or(&quiet), None);
         loaded.warnings.iter().for_each(|warning| warn(warning));
+        traces
     }
 }
 

@@ -8,6 +8,7 @@ mod document;
 mod kind;
 mod layers;
 mod nearest;
+mod otel;
 mod pieces;
 mod print;
 mod problem;
@@ -25,12 +26,13 @@ pub use check::base_of;
 pub use document::DEFAULT_DOCUMENT;
 pub use layers::{Environment, Flags, Layers};
 pub use nearest::nearest;
+pub use otel::Otel;
 pub use problem::{ConfigError, Origin, Problem};
 pub use secret::{DatabaseUrl, S3Credentials, Secret, StorageUrl, WebUrl};
 use sections::Top;
 pub use sections::{
     DatabaseConfig, DeliveryConfig, DownloadsConfig, FetchConfig, HttpConfig, IdempotencyConfig, LogConfig, LogFormat,
-    MetricsConfig, RateLimitConfig, StorageConfig,
+    MetricsConfig, RateLimitConfig, StorageConfig, TracesConfig,
 };
 pub use table::{SETTINGS, Setting};
 
@@ -55,6 +57,9 @@ pub struct Config {
     pub http: HttpConfig,
     pub delivery: DeliveryConfig,
     pub metrics: MetricsConfig,
+    pub traces: TracesConfig,
+    /// From the `OTEL_` variables: the headers open the collector, and are no setting as the bucket's keys are none.
+    pub otel: Otel,
     pub log: LogConfig,
 }
 
@@ -91,6 +96,7 @@ impl Config {
         problems.append(&mut reading.problems);
         if let Some(mut config) = config {
             config.s3_credentials = check::s3_credentials(environment);
+            config.otel = Otel::of(environment);
             problems.extend(check::clashes(&config, &layers, environment));
             if problems.is_empty() {
                 return Ok(Loaded { config, warnings, layers });
@@ -111,6 +117,7 @@ impl Config {
         let http = HttpConfig::read(reading);
         let delivery = DeliveryConfig::read(reading);
         let metrics = MetricsConfig::read(reading);
+        let traces = TracesConfig::read(reading);
         let log = LogConfig::read(reading);
         let Top { listen, public_url, page_url, data_dir, trusted_proxies } = top?;
         Some(Config {
@@ -129,6 +136,8 @@ impl Config {
             http: http?,
             delivery: delivery?,
             metrics: metrics?,
+            traces: traces?,
+            otel: Otel::default(),
             log: log?,
         })
     }
@@ -153,7 +162,7 @@ impl Default for Config {
 }
 
 /// The declarations of all sections, in the order of the default document.
-fn declared() -> [&'static [table::Declared]; 11] {
+fn declared() -> [&'static [table::Declared]; 12] {
     [
         Top::DECLARED,
         DatabaseConfig::DECLARED,
@@ -165,6 +174,7 @@ fn declared() -> [&'static [table::Declared]; 11] {
         HttpConfig::DECLARED,
         DeliveryConfig::DECLARED,
         MetricsConfig::DECLARED,
+        TracesConfig::DECLARED,
         LogConfig::DECLARED,
     ]
 }

@@ -11,7 +11,8 @@ use soku_fetch::{FetchJob, Fetched, Fetcher, FirstBytes, Progress, SourceUrl};
 use soku_media::Typed;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, error, info, warn};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, error, info, info_span, warn};
 
 use crate::admission::{Admission, Endpoint, EnterRefused, Entry, IdempotencyKey, Outcome, PayloadHash, Ticket, Turn};
 use crate::clock::Clock;
@@ -22,6 +23,7 @@ use crate::media::{Disposition, Media};
 use crate::metrics;
 use crate::store::{Kept, ObjectKey, ObjectMeta, Room, Store, StoreError};
 use crate::telemetry::Causes;
+use crate::telemetry::traces::STEPS;
 
 mod failed;
 
@@ -140,7 +142,7 @@ impl Parts {
             Entry::AlreadyMade(media) => return Ok(Imported { media, replayed: true }),
             Entry::Join(joined) => joined,
         };
-        match joined.outcome().await.map_err(refused)? {
+        match joined.outcome().instrument(info_span!(target: STEPS, "join")).await.map_err(refused)? {
             Outcome::Made(media) => Ok(Imported { media, replayed: true }),
             Outcome::Failed(failure) => Err(ImportError::Failed(failure)),
             Outcome::Begin(ticket) => self.make(import, ticket, interrupt).await,
@@ -157,7 +159,8 @@ impl Parts {
                 &derived
             }
         };
-        self.admission.enter(&import.account, Endpoint::Media, key, payload).await.map_err(refused)
+        let entering = self.admission.enter(&import.account, Endpoint::Media, key, payload);
+        entering.instrument(info_span!(target: STEPS, "admission")).await.map_err(refused)
     }
 
     /// Makes the import that `ticket` stands for, and tells all who wait how it ended.
@@ -174,7 +177,7 @@ impl Parts {
             () = interrupt.cancelled() => Err(Reason::Interrupted.into()),
         };
         let outcome = match prepared {
-            Ok(prepared) => self.record(prepared, &ticket).await,
+            Ok(prepared) => step(a_step!("record"), self.record(prepared, &ticket)).await,
             Err(failure) => Err(failure),
         };
         let (ended, stored_bytes) = match &outcome {
@@ -196,13 +199,14 @@ impl Parts {
 
     /// Takes a turn, fetches, and keeps the object.
     async fn prepare(&self, import: &Import) -> Result<Prepared, Failure> {
-        let turn = self.admission.turns.wait(&import.account).await?;
+        let turn = async { Ok(self.admission.turns.wait(&import.account).await?) };
+        let turn = step(a_step!("turn"), turn).await?;
         let id = MediaId::random();
-        let fetched = self.fetch(&id, import).await?;
-        let typed = exact_type(&fetched).await?;
+        let fetched = step(a_step!("fetch"), self.fetch(&id, import)).await?;
+        let typed = step(a_step!("type"), exact_type(&fetched)).await?;
         let media = self.describe(id, import, &fetched, &typed);
         let key = ObjectKey::of(&media);
-        let kept = self.keep(&fetched, &media, &key).await?;
+        let kept = step(a_step!("keep"), self.keep(&fetched, &media, &key)).await?;
         Ok(Prepared { media, kept, key, _fetched: fetched, _turn: turn })
     }
 
@@ -320,6 +324,24 @@ impl Parts {
             }
         }
     }
+}
+
+/// The span of a step that may fail.
+macro_rules! a_step {
+    ($name:literal) => {
+        info_span!(target: STEPS, $name, error.type = Empty, otel.status_code = Empty)
+    };
+}
+use a_step;
+
+/// Takes a step, and has its span say why it failed.
+async fn step<T>(span: Span, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let outcome = work.instrument(span.clone()).await;
+    if let Err(failure) = &outcome {
+        span.record("error.type", failure.reason.as_str());
+        span.record("otel.status_code", "ERROR");
+    }
+    outcome
 }
 
 fn refused(error: EnterRefused) -> ImportError {

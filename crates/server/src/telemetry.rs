@@ -3,6 +3,7 @@
 
 mod escape;
 mod fields;
+pub mod traces;
 
 use std::error::Error;
 use std::fmt;
@@ -21,6 +22,7 @@ use tracing_subscriber::{Layer, Registry};
 use self::escape::EscapedJson;
 pub use self::escape::escaped;
 use self::fields::EscapedFields;
+pub use self::traces::{Traces, TracesSettings};
 
 /// The form of a log line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,9 +55,16 @@ pub fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Starts the log of this process on stderr. A second start changes nothing.
-pub fn start(form: Form, levels: &Levels) {
-    let started = Registry::default().with(layer(form, levels, io::stderr)).try_init();
+/// Starts the log of this process on stderr, and its traces where they are wanted. A second start changes nothing.
+pub fn start(form: Form, levels: &Levels, traces: Option<&TracesSettings>) -> Option<Traces> {
+    let log = Registry::default().with(layer(form, levels, io::stderr));
+    let (started, traces) = match traces.map(traces::layer) {
+        Some((layer, traces)) => (log.with(layer).try_init(), Some(traces)),
+        None => (log.try_init(), None),
+    };
+    if started.is_ok() && traces.is_some() {
+        traces::turn_on();
+    }
     if started.is_ok() {
         std::panic::set_hook(Box::new(|panic| {
             let at = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -63,6 +72,7 @@ pub fn start(form: Form, levels: &Levels) {
             tracing::error!(at, "Panicked: {words}");
         }));
     }
+    traces
 }
 
 /// What is logged, how, and where to. A line that cannot be written is lost: to say so on the same broken stderr would
@@ -105,6 +115,7 @@ fn filter(levels: &Levels) -> Targets {
         .with_targets(OURS.map(|target| (target, levels.ours)))
         .with_targets(levels.targets.iter().filter(|(target, _)| !is_silent(target)).cloned())
         .with_targets(TALKATIVE.map(|target| (target, LevelFilter::OFF)))
+        .with_target(traces::STEPS, LevelFilter::OFF)
 }
 
 /// An error with all its causes, in one line: `outer: inner: innermost`.

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
+use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,8 @@ use crate::config::{Config, base_of};
 use crate::db::Db;
 use crate::id::ApiKey;
 use crate::store::{DataDir, ServeLock};
-use crate::telemetry::Causes;
+use crate::telemetry::traces::Exporter;
+use crate::telemetry::{Causes, Traces};
 
 /// Where the first key waits for whoever started the server, when nobody watched.
 const FIRST_KEY: &str = "first-key";
@@ -53,7 +55,7 @@ enum Showing {
 }
 
 /// Serves until it is told to stop.
-pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), CommandError> {
+pub(super) async fn perform(serve: &Serve, config: &Config, traces: Option<Traces>) -> Result<(), CommandError> {
     let config = &open_files::fit(config)?;
     let stop = stop_signals()?;
     if let Some(warning) = root_warning(config) {
@@ -67,6 +69,7 @@ pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), Comman
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let metrics = listen_for_metrics(config).await?;
+    let exporter = traces.map(Exporter::new).transpose()?;
     let public_base = config.public_base(address);
     let app = app::build(config, Clock::System, public_base.clone()).await?;
     lock.announce(&public_base);
@@ -81,7 +84,13 @@ pub(super) async fn perform(serve: &Serve, config: &Config) -> Result<(), Comman
         show(&account, &key, showing, data.root(), address)?;
     }
     tokio::spawn(ask_storage(Arc::clone(&app)));
+    let no_more = CancellationToken::new();
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(no_more.clone())));
     app::serve(app, listener, metrics, stop).await;
+    no_more.cancel();
+    if let Some(Err(panicked)) = OptionFuture::from(exporting).await {
+        error!("Sending traces panicked: {panicked}");
+    }
     info!("Stopped");
     Ok(())
 }
@@ -120,6 +129,9 @@ fn announce(config: &Config, data: &Path, address: SocketAddr) {
         allowed_ports = ?fetch.allow_ports,
         "Fetching from public addresses and from the allowed networks"
     );
+    if let Some(endpoint) = &config.traces.endpoint {
+        info!("Sending traces of requests to {endpoint}");
+    }
     for warning in config.warnings(address) {
         warn!("{warning}");
     }

@@ -75,6 +75,9 @@ pub(super) fn clashes(config: &Config, layers: &Layers, environment: &Environmen
             clash("storage.url", format!("{set} is set without {missing}: set both, or neither"));
         }
     }
+    if let (Some(_), Err(why)) = (&config.traces.endpoint, config.otel.headers()) {
+        clash("traces.endpoint", why);
+    }
     problems
 }
 

@@ -122,6 +122,56 @@ impl Kind for Contact {
     }
 }
 
+/// A part of a whole, from 0 to 1, written so that TOML reads it too.
+pub(super) struct Ratio();
+
+impl Shape for Ratio {
+    fn noun(&self) -> &'static str {
+        "NUMBER"
+    }
+
+    fn is_bare(&self) -> bool {
+        true
+    }
+}
+
+impl Kind for Ratio {
+    type Value = f64;
+
+    fn parse(&self, text: &str) -> Result<f64, Unfit> {
+        let unfit = || Unfit::new("a number from 0 to 1, such as `0.25`");
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<f64>() {
+            Ok(ratio) if is_number(fraction) && matches!(whole, "0" | "1") && ratio <= 1.0 => Ok(ratio),
+            Ok(large) if large > 1.0 => Err(unfit().nearest("1")),
+            Ok(small) if small < 0.0 => Err(unfit().nearest("0")),
+            _ if text.starts_with('.') && is_number(fraction) => Err(unfit().nearest(format!("0.{fraction}"))),
+            _ => Err(unfit()),
+        }
+    }
+}
+
+/// What a service is called.
+pub(super) struct ServiceName();
+
+impl Shape for ServiceName {
+    fn noun(&self) -> &'static str {
+        "NAME"
+    }
+}
+
+impl Kind for ServiceName {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Result<String, Unfit> {
+        if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+            return Err(Unfit::new("a name of at most 200 bytes without control characters").nearest("soku"));
+        }
+        Ok(text.to_owned())
+    }
+}
+
 /// The name of a region; empty is not set.
 pub(super) struct Region();
 
@@ -168,6 +218,27 @@ mod tests {
         assert_eq!(LogLevels().parse("wran").unwrap_err().nearest.as_deref(), Some("warn"));
         assert_eq!(LogLevels().parse("warn,soku_fetch=debgu").unwrap_err().nearest.as_deref(), Some("debug"));
         assert!(LogLevels().parse("warn,debug").is_err());
+    }
+
+    #[test]
+    fn a_ratio_is_a_part_of_a_whole() {
+        for (text, ratio) in [("0", 0.0), ("1", 1.0), ("1.0", 1.0), ("0.25", 0.25), ("0.001", 0.001)] {
+            assert_eq!(Ratio().parse(text), Ok(ratio), "{text}");
+        }
+        for (wrong, nearest) in [
+            ("1.5", Some("1")),
+            ("-1", Some("0")),
+            (".5", Some("0.5")),
+            ("100", Some("1")),
+            ("NaN", None),
+            ("1e-3", None),
+            ("0.", None),
+            ("00.5", None),
+            ("half", None),
+            ("", None),
+        ] {
+            assert_eq!(Ratio().parse(wrong).unwrap_err().nearest.as_deref(), nearest, "{wrong}");
+        }
     }
 
     #[test]

@@ -61,10 +61,11 @@ pub struct Flags {
 /// The file that holds settings when `--config` names no other.
 const FILE_NAME: &str = "soku.toml";
 
-/// Variables of the S3 world that stand in for settings of ours when nothing else is said.
-const AMBIENT: [(&str, &[&str]); 2] = [
+/// Variables that others agreed on, and that stand in for settings of ours when nothing else is said.
+const AMBIENT: [(&str, &[&str]); 3] = [
     ("storage.endpoint", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
     ("storage.region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
+    ("traces.service_name", &["OTEL_SERVICE_NAME"]),
 ];
 
 /// One value and where it came from.

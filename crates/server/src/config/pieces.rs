@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Config, LogFormat};
 use crate::db::{DbSettings, sqlite_url};
-use crate::telemetry::Form;
+use crate::telemetry::{Form, TracesSettings};
 
 /// The file of the default database, in the data directory.
 const DATABASE_FILE: &str = "soku.db";
@@ -32,6 +32,20 @@ impl Config {
             statement_timeout: database.statement_timeout,
             connect_timeout: database.connect_timeout,
         }
+    }
+
+    /// Where traces go, if anywhere.
+    #[must_use]
+    pub fn traces_settings(&self) -> Option<TracesSettings> {
+        let endpoint = self.traces.endpoint.as_ref()?.as_str();
+        let has_path = endpoint.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+        Some(TracesSettings {
+            endpoint: if has_path { endpoint.to_owned() } else { format!("{endpoint}/v1/traces") },
+            headers: self.otel.headers().expect("the headers were checked with the rest"),
+            ratio: self.traces.ratio,
+            service_name: self.traces.service_name.clone(),
+            attributes: self.otel.attributes.clone(),
+        })
     }
 
     /// The form of the log: what was chosen, else text for somebody who watches and JSON for a machine.

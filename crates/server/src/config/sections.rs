@@ -9,7 +9,7 @@ use soku_fetch::Networks;
 use super::kind::amount::{Bytes, Count, DAY, GIB, HOUR, KIB, MIB, MINUTE, SECOND, Span, TIB};
 use super::kind::list::{NameServers, NetworkList, Ports};
 use super::kind::place::{Database, Directory, Endpoint, Listen, PerhapsListen, Storage, Web};
-use super::kind::{Contact, Flag, LogLevels, OneOf, Region};
+use super::kind::{Contact, Flag, LogLevels, OneOf, Ratio, Region, ServiceName};
 use super::secret::{DatabaseUrl, StorageUrl, WebUrl};
 use super::table::section;
 use crate::telemetry::Levels;
@@ -143,6 +143,15 @@ section! {
     /// What the process counts about itself.
     pub MetricsConfig "metrics" {
         listen: Option<SocketAddr> = PerhapsListen();
+    }
+}
+
+section! {
+    /// Traces of requests.
+    pub TracesConfig "traces" {
+        endpoint: Option<WebUrl> = Web("http://127.0.0.1:4318");
+        ratio: f64 = Ratio();
+        service_name: String = ServiceName();
     }
 }
 

@@ -19,7 +19,8 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use soku_api::Reason;
-use tracing::error;
+use tracing::field::Empty;
+use tracing::{Instrument as _, error, info_span};
 
 use crate::failure::is_out_of_files;
 use crate::http::api::Api;
@@ -32,6 +33,7 @@ use crate::library::{Library, LibraryError};
 use crate::media::Media;
 use crate::store::{ObjectBody, StoreError};
 use crate::telemetry::Causes;
+use crate::telemetry::traces::STEPS;
 use face::Face;
 use sending::{Line, Part, Sending};
 
@@ -130,7 +132,8 @@ async fn answer(api: &Api, context: Context, request: &Parts, started: Instant) 
     }
 
     let range = ranges_of(&layout);
-    let mut parts = open(library, &context, &media, layout.pieces).await?;
+    let opening = open(library, &context, &media, layout.pieces).instrument(info_span!(target: STEPS, "open"));
+    let mut parts = opening.await?;
     if is_head {
         parts.clear();
     }
@@ -146,6 +149,7 @@ async fn answer(api: &Api, context: Context, request: &Parts, started: Instant) 
         sent_bytes: 0,
         started,
         is_broken: false,
+        span: info_span!(target: STEPS, "send", http.response.body.size = Empty, error.type = Empty),
     };
     let mut response = Response::new(Body::new(Sending::new(parts, line)));
     *response.status_mut() = layout.status;
@@ -160,7 +164,8 @@ async fn find(library: &Library, context: &Context, path: &str) -> Result<Option
         return Ok(None);
     };
     let Some(id) = MediaId::parse(id) else { return Ok(None) };
-    let found = library.find(&id).await.map_err(|cause| {
+    let finding = library.find(&id).instrument(info_span!(target: STEPS, "find"));
+    let found = finding.await.map_err(|cause| {
         error!(request.id = %context.request_id, "Could not look up media `{id}`: {}", Causes(&cause));
         Refusal::because(Reason::NotReady)
     })?;

@@ -2,6 +2,7 @@
 
 mod head;
 mod line;
+mod traced;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -73,19 +74,18 @@ impl Door {
         let client = client_address(peer, request.headers(), &self.trusted_proxies);
         let context = Context { request_id: RequestId::random(), client, judged: Arc::default() };
         let line = Line::begin(context.clone(), request.method().clone(), request.uri().path().to_owned());
+        let is_trusted = self.trusted_proxies.iter().any(|network| network.contains(&peer));
+        let span = traced::begin(&request, &context, is_trusted);
         request.extensions_mut().insert(context.clone());
 
         let answer = match head::judge(&request, self.max_head_bytes) {
             Err(refusal) => refusal.render(&context.request_id, self.clock.now()),
-            Ok(()) => {
-                // At the highest level, so that no choice of what is logged takes the id from the lines that are.
-                let span = tracing::error_span!("request", request.id = %context.request_id);
-                route(self.router.clone(), &self.clock, &context, request).instrument(span).await
-            }
+            Ok(()) => route(self.router.clone(), &self.clock, &context, request).instrument(span.clone()).await,
         };
 
         self.tell_limits(&context, &line.path);
         let response = complete(answer, &context, &line.path);
+        traced::answered(&span, &response);
         line.answered(&response);
         response
     }

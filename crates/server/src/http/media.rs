@@ -9,6 +9,7 @@ use axum::response::Response;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use soku_api::MediaCreated;
+use tracing::{Instrument as _, info_span};
 
 use crate::admission::{Endpoint, IdempotencyKey};
 use crate::http::api::Api;
@@ -17,6 +18,7 @@ use crate::http::door::Context;
 use crate::http::error::Refusal;
 use crate::http::reading;
 use crate::ingest::{Import, ImportError, Imported};
+use crate::telemetry::traces::STEPS;
 use soku_api::Reason;
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -48,10 +50,12 @@ pub(crate) async fn create(
     Extension(context): Extension<Context>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    let uploader = caller::uploader(&api, &context, request.headers(), Endpoint::Media).await?;
+    let caller = caller::uploader(&api, &context, request.headers(), Endpoint::Media);
+    let uploader = caller.instrument(info_span!(target: STEPS, "caller")).await?;
     let (parts, body) = request.into_parts();
     reading::require_json(&parts.headers)?;
-    let body = reading::body(&parts.headers, body, api.settings.max_body_bytes, api.settings.request_timeout).await?;
+    let body = reading::body(&parts.headers, body, api.settings.max_body_bytes, api.settings.request_timeout);
+    let body = body.instrument(info_span!(target: STEPS, "reading")).await?;
     let url = reading::source_url(&body)?;
     let key = idempotency_key(&parts.headers)?;
 

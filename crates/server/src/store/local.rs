@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Access, access};
 use tokio::task::spawn_blocking;
+use tracing::{Span, info_span};
 
 use super::Spool;
 use super::body::{StoredObject, read_whole};
@@ -19,6 +20,7 @@ use super::key::{ObjectKey, local_path, shards};
 use super::room::Room;
 use super::sync::sync_dir;
 use crate::id::MediaId;
+use crate::telemetry::traces::STEPS;
 
 /// How the name of a link ends that was only tried.
 pub(super) const TRIAL: &str = ".try";
@@ -72,7 +74,8 @@ impl LocalStore {
         let kept = Kept::unsettled(self.0.room.clone(), key.id().clone());
         let (store, path, made) = (Arc::clone(&self.0), spool.path.to_owned(), object.clone());
         // All in one hop: an import costs one thread for the time of its syncs, and many overlap theirs.
-        let outcome = spawn_blocking(move || store.link_durably(&file, &path, &object)).await;
+        let step = Span::current();
+        let outcome = spawn_blocking(move || step.in_scope(|| store.link_durably(&file, &path, &object))).await;
         match outcome.map_err(io::Error::other).flatten() {
             Ok(()) => Ok(kept),
             Err(error) => {
@@ -148,8 +151,11 @@ impl Inner {
     /// before it. On failure nothing is left.
     fn link_durably(&self, file: &File, spool: &Path, object: &Path) -> io::Result<()> {
         let shard = object.parent().expect("an object's path has the shard directory before its name");
-        file.sync_all()?;
-        self.room.sync()?;
+        info_span!(target: STEPS, "sync").in_scope(|| {
+            file.sync_all()?;
+            self.room.sync()
+        })?;
+        let _linking = info_span!(target: STEPS, "link").entered();
         let linked = match fs::hard_link(spool, object) {
             // Somebody tidied up by hand.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !shard.exists() => {

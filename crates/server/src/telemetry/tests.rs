@@ -109,3 +109,34 @@ fn an_error_is_logged_with_its_causes() {
     assert!(log.contains("Failed error=could not keep the file: disk on fire"), "{log}");
     assert_eq!(Causes(&error).to_string(), "could not keep the file: disk on fire");
 }
+
+#[test]
+fn a_line_inside_a_step_of_a_trace_knows_its_request() {
+    let levels = Levels { ours: LevelFilter::TRACE, targets: vec![(traces::STEPS.to_owned(), LevelFilter::TRACE)] };
+    let settings = TracesSettings {
+        endpoint: "http://127.0.0.1:9/v1/traces".to_owned(),
+        headers: http::HeaderMap::new(),
+        ratio: 1.0,
+        service_name: "soku".to_owned(),
+        attributes: Vec::new(),
+    };
+    for is_traced in [false, true] {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let log = Registry::default().with(layer(Form::Json, &levels, move || writer.clone()));
+        let work = || {
+            let _request = tracing::error_span!("request", request.id = "req_1").entered();
+            let _step = tracing::info_span!(target: traces::STEPS, "step", hidden = true).entered();
+            tracing::info!("Kept");
+        };
+        if is_traced {
+            tracing::subscriber::with_default(log.with(traces::layer(&settings).0), work);
+        } else {
+            tracing::subscriber::with_default(log, work);
+        }
+
+        let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&log).unwrap();
+        assert_eq!(line["span"], serde_json::json!({ "name": "request", "request.id": "req_1" }), "{log}");
+    }
+}

@@ -15,4 +15,5 @@ mod open_files;
 mod program;
 mod seed;
 mod torture;
+mod traces;
 mod trying;

@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use tracing::{error, info};
+use tracing::{Span, error, info};
 
 use crate::id::RequestId;
 use crate::media::Media;
@@ -47,6 +47,8 @@ pub(super) struct Line {
     pub(super) sent_bytes: u64,
     /// The file could not be read to its end: the answer is cut, and not by the client.
     pub(super) is_broken: bool,
+    /// In the traces: it lasts as long as the sending, and its request with it.
+    pub(super) span: Span,
 }
 
 impl<B> Sending<B> {
@@ -110,6 +112,10 @@ impl Drop for Line {
         let media_id = &self.media.id;
         let status = self.status.as_u16();
         let hung_up = !self.is_broken && sent_bytes < length_bytes;
+        self.span.record("http.response.body.size", *sent_bytes);
+        if hung_up || self.is_broken {
+            self.span.record("error.type", if hung_up { "hung_up" } else { "storage_failed" });
+        }
         metrics::delivery_ended(*sent_bytes, hung_up || self.is_broken);
         info!(
             request.id = %self.request_id,
@@ -187,6 +193,7 @@ mod tests {
             sent_bytes: 0,
             started: Instant::now(),
             is_broken: false,
+            span: Span::none(),
         }
     }
 

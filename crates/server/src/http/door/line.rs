@@ -51,7 +51,7 @@ impl Line {
 }
 
 /// The method as a metric's label: one of a few, whatever a client makes up.
-fn method_name(method: &Method) -> &'static str {
+pub(super) fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -61,7 +61,7 @@ fn method_name(method: &Method) -> &'static str {
 }
 
 /// The route of a path as a metric's label: one of a few, whatever a client asks for.
-fn route_name(path: &str) -> &'static str {
+pub(super) fn route_name(path: &str) -> &'static str {
     const ROUTES: [&str; 9] = [
         "/v1/media",
         "/v1/posts",
