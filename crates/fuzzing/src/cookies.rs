@@ -72,14 +72,20 @@ pub(crate) fn cookies(data: &[u8]) {
     let mut here: Option<SourceUrl> = None;
     for record in super::records(data).take(200) {
         if let [b'@', url @ ..] = record {
+            judge_near(&jar, &told, here.as_ref());
             here = std::str::from_utf8(url).ok().and_then(|text| SourceUrl::parse(text).ok());
+            judge_near(&jar, &told, here.as_ref());
         } else if let (Some(here), Ok(line)) = (&here, HeaderValue::from_bytes(record)) {
             answer(&mut jar, &mut told, here, &line);
+            judge(&told, here.as_url(), &sent(&jar, here.as_url()));
         }
-        let Some(here) = &here else { continue };
-        for url in near(here.as_url()) {
-            judge(&told, &url, &sent(&jar, &url));
-        }
+    }
+    judge_near(&jar, &told, here.as_ref());
+}
+
+fn judge_near(jar: &Cookies, told: &[Told], here: Option<&SourceUrl>) {
+    for url in here.into_iter().flat_map(|here| near(here.as_url())) {
+        judge(told, &url, &sent(jar, &url));
     }
 }
 
