@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use sqlx::FromRow;
 
 use super::error::Cause;
+use super::media::MediaRow;
 use super::{Act, Db, DbError, on_reader, on_tx};
 use crate::clock::Timestamp;
 use crate::failure::Failure;
@@ -14,6 +15,8 @@ use crate::media::Media;
 
 /// How often a claim looks again when the row in its way goes while it looks.
 const ROUNDS: usize = 16;
+/// What asking for a claim is called in errors.
+const READING: &str = "reading a claim";
 
 /// What a claim is for: account × endpoint × key.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -77,12 +80,42 @@ pub enum ClaimState {
 struct ClaimRow {
     payload_hash: String,
     state: String,
-    media_id: Option<String>,
     owner: String,
     fence: i64,
     beat: i64,
     failure: Option<String>,
     failed_fence: Option<i64>,
+    expires: i64,
+    /// From here on of the media entry that it made, where there is one.
+    media_id: Option<String>,
+    filename: Option<String>,
+    content_type: Option<String>,
+    disposition: Option<String>,
+    size_bytes: Option<i64>,
+    sha256: Option<String>,
+    source_url: Option<String>,
+    created: Option<i64>,
+}
+
+impl ClaimRow {
+    /// The media entry that the claim of `account` made; `None` where it is not done.
+    fn media(&mut self, account: &AccountId) -> Result<Option<Media>, sqlx::Error> {
+        let (Some(id), Some(size_bytes), Some(created)) = (self.media_id.take(), self.size_bytes, self.created) else {
+            return Ok(None);
+        };
+        let row = MediaRow {
+            id,
+            account_id: account.as_str().to_owned(),
+            filename: self.filename.take().unwrap_or_default(),
+            content_type: self.content_type.take().unwrap_or_default(),
+            disposition: self.disposition.take().unwrap_or_default(),
+            size_bytes,
+            sha256: self.sha256.take().unwrap_or_default(),
+            source_url: self.source_url.take().unwrap_or_default(),
+            created,
+        };
+        Media::try_from(row).map(Some)
+    }
 }
 
 /// A claim's first fencing number: random, so that a row made anew never repeats one that a stranded process still holds.
@@ -99,8 +132,12 @@ pub(super) const TAKE_OVER: &str = "UPDATE idempotency SET owner = $6, fence = f
 
 pub(super) const BEAT: &str = "UPDATE idempotency SET beat = beat + 1 WHERE owner = $1 AND state = 'running'";
 
-pub(super) const FIND: &str = "SELECT payload_hash, state, media_id, owner, fence, beat, failure, failed_fence \
-    FROM idempotency WHERE account_id = $1 AND endpoint = $2 AND claim_key = $3";
+/// A claim and what it made in one question: a replay asks nothing else. A media entry is found only where it is the
+/// claim's own account's (rule K4).
+pub(super) const FIND: &str = "SELECT payload_hash, state, owner, fence, beat, failure, failed_fence, expires, \
+        media.id AS media_id, filename, content_type, disposition, size_bytes, sha256, source_url, created \
+    FROM idempotency LEFT JOIN media ON media.id = idempotency.media_id AND media.account_id = idempotency.account_id \
+    WHERE idempotency.account_id = $1 AND endpoint = $2 AND claim_key = $3";
 
 impl Db {
     /// Claims a key, or says who has it. Expired and failed claims are taken over.
@@ -120,6 +157,11 @@ impl Db {
             WHERE idempotency.state = 'failed' OR (idempotency.state = 'done' AND idempotency.expires <= $8) \
             RETURNING fence";
         for _ in 0..ROUNDS {
+            // Asked before it is written: a duplicate or a replay then neither waits for the one that writes nor makes it
+            // write nothing.
+            if let Some(answer) = self.who_has(&request.key, request.now).await? {
+                return Ok(answer);
+            }
             let wish = request.clone();
             let fence = first_fence();
             let won = self
@@ -143,29 +185,26 @@ impl Db {
             if let Some(fence) = won {
                 return Ok(ClaimAnswer::Won { fence });
             }
-            if let Some(answer) = self.who_has(&request.key).await? {
-                return Ok(answer);
-            }
         }
         Err(DbError::during(OPERATION, sqlx::Error::PoolTimedOut))
     }
 
-    /// The holder of a claim; `None` where it is free by now.
-    async fn who_has(&self, key: &ClaimKey) -> Result<Option<ClaimAnswer>, DbError> {
-        let Some(row) = self.find_claim(key).await? else { return Ok(None) };
-        match row.state.as_str() {
-            "running" => Ok(Some(ClaimAnswer::Running {
+    /// The holder of a claim, or what came of it; `None` where it is free.
+    async fn who_has(&self, key: &ClaimKey, now: Timestamp) -> Result<Option<ClaimAnswer>, DbError> {
+        let Some(mut row) = self.find_claim(key).await? else { return Ok(None) };
+        Ok(match row.state.as_str() {
+            "running" => Some(ClaimAnswer::Running {
                 payload_hash: row.payload_hash,
                 owner: OwnerId::from_stored(row.owner),
                 fence: row.fence,
                 beat: row.beat,
-            })),
-            "done" => {
-                let media = self.media_of(key, &row).await?;
-                Ok(media.map(|media| ClaimAnswer::Done { payload_hash: row.payload_hash, media }))
+            }),
+            "done" if row.expires > now.0 => {
+                let media = row.media(&key.account_id).map_err(|error| DbError::during(READING, error))?;
+                media.map(|media| ClaimAnswer::Done { payload_hash: row.payload_hash, media })
             }
-            _ => Ok(None),
-        }
+            _ => None,
+        })
     }
 
     /// Takes a dead lease over: ours under a new fencing number, unless it has moved since it was seen.
@@ -237,16 +276,16 @@ impl Db {
     /// # Errors
     /// As the database fails.
     pub async fn poll(&self, key: &ClaimKey, joined_fence: i64) -> Result<Option<ClaimState>, DbError> {
-        const OPERATION: &str = "reading a claim";
-        let Some(row) = self.find_claim(key).await? else { return Ok(None) };
+        let Some(mut row) = self.find_claim(key).await? else { return Ok(None) };
         if row.state == "done" {
-            return Ok(self.media_of(key, &row).await?.map(|media| ClaimState::Done { media }));
+            let media = row.media(&key.account_id).map_err(|error| DbError::during(READING, error))?;
+            return Ok(media.map(|media| ClaimState::Done { media }));
         }
         if let (Some(fence), Some(failure)) = (row.failed_fence, &row.failure)
             && fence >= joined_fence
         {
             let failure = serde_json::from_str(failure).map_err(|_| Cause::unreadable("idempotency.failure"));
-            let failure = failure.map_err(|error| DbError::during(OPERATION, error))?;
+            let failure = failure.map_err(|error| DbError::during(READING, error))?;
             return Ok(Some(ClaimState::Failed { fence, failure }));
         }
         Ok((row.state == "running").then_some(ClaimState::Running { fence: row.fence, beat: row.beat }))
@@ -269,17 +308,10 @@ impl Db {
     }
 
     async fn find_claim(&self, key: &ClaimKey) -> Result<Option<ClaimRow>, DbError> {
-        on_reader!(self, "reading a claim", conn => sqlx::query_as::<_, ClaimRow>(FIND)
+        on_reader!(self, READING, conn => sqlx::query_as::<_, ClaimRow>(FIND)
             .bind(key.account_id.as_str())
             .bind(key.endpoint)
             .bind(key.key.as_str())
             .fetch_optional(conn))
-    }
-
-    async fn media_of(&self, key: &ClaimKey, row: &ClaimRow) -> Result<Option<Media>, DbError> {
-        match &row.media_id {
-            Some(id) => self.find_media_of(&key.account_id, id).await,
-            None => Ok(None),
-        }
     }
 }

@@ -31,15 +31,15 @@ impl MediaCursor {
 
 #[derive(FromRow)]
 pub(super) struct MediaRow {
-    id: String,
-    account_id: String,
-    filename: String,
-    content_type: String,
-    disposition: String,
-    size_bytes: i64,
-    sha256: String,
-    source_url: String,
-    created: i64,
+    pub(super) id: String,
+    pub(super) account_id: String,
+    pub(super) filename: String,
+    pub(super) content_type: String,
+    pub(super) disposition: String,
+    pub(super) size_bytes: i64,
+    pub(super) sha256: String,
+    pub(super) source_url: String,
+    pub(super) created: i64,
 }
 
 impl TryFrom<MediaRow> for Media {
@@ -89,15 +89,6 @@ impl Db {
         const SQL: &str = concat!("SELECT ", media_columns!(), " FROM media WHERE id = $1");
         let row = on_reader!(self, OPERATION, conn =>
             sqlx::query_as::<_, MediaRow>(SQL).bind(id.as_str()).fetch_optional(conn))?;
-        row.map(Media::try_from).transpose().map_err(|error| DbError::during(OPERATION, error))
-    }
-
-    /// The media entry with this id, where it is this account's (rule K4).
-    pub(super) async fn find_media_of(&self, account: &AccountId, id: &str) -> Result<Option<Media>, DbError> {
-        const OPERATION: &str = "finding a media entry";
-        const SQL: &str = concat!("SELECT ", media_columns!(), " FROM media WHERE id = $1 AND account_id = $2");
-        let row = on_reader!(self, OPERATION, conn =>
-            sqlx::query_as::<_, MediaRow>(SQL).bind(id).bind(account.as_str()).fetch_optional(conn))?;
         row.map(Media::try_from).transpose().map_err(|error| DbError::during(OPERATION, error))
     }
 
