@@ -7,7 +7,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body::Body as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +18,7 @@ use tracing::{debug, warn};
 
 use crate::http::door::Door;
 use crate::metrics::OpenConnection;
-use hearing::Hearing;
+use hearing::{Announced, Hearing};
 use patient::Patient;
 
 /// A head that is larger than the limit by up to this much still becomes a request, and is refused by the door in the API's
@@ -83,9 +82,9 @@ pub async fn serve(
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (door, hearing) = (Arc::clone(&door), hearing.clone());
             async move {
-                let size = request.body().size_hint();
+                let announced = Announced::by(&request);
                 let mut answer = door.pass(peer.ip(), hearing.of(request)).await;
-                hearing.end_with(&mut answer, &size);
+                hearing.end_with(&mut answer, announced).await;
                 Ok::<_, Infallible>(answer)
             }
         });

@@ -169,3 +169,56 @@ async fn a_reader_that_ended_its_half_and_takes_no_byte_is_left() {
     let told = program.logged(|line| (line["media.id"].is_string() && line["status"] == 200).then(|| line.clone()));
     assert_eq!(told["hung_up"], true, "{told}");
 }
+
+/// Reads one whole answer from a connection that stays open: its head, and how the body ends the JSON of an error.
+fn read_answer(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.windows(4).any(|window| window == b"\r\n\r\n") {
+        assert_eq!(stream.read(&mut byte).expect("an answer"), 1, "cut: {}", answer.escape_ascii());
+        answer.push(byte[0]);
+    }
+    let head = String::from_utf8(answer).expect("text");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    let mut body = vec![0; length.parse().expect("a number")];
+    stream.read_exact(&mut body).expect("the whole body");
+    head
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_keeps_the_connection_of_a_client_that_sends_its_body_behind_the_head() {
+    let place = Place::new();
+    let program = place.start();
+    let mut stream = connect(&program);
+
+    for (nth, (target, status)) in
+        [("/v1/media", 401), ("/v1/nothing", 404), ("/media/x/y", 405), ("/v1/media", 401)].into_iter().enumerate()
+    {
+        let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("it reads");
+        // The server has the head, and time to judge it: only then the body comes, in two pieces.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        stream.write_all(&[b'x'; 10]).expect("it reads");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        stream.write_all(&[b'x'; 7990]).expect("it reads");
+
+        let head = read_answer(&mut stream);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "request {nth}: {head}");
+        assert!(!head.contains("connection: close"), "request {nth}: {head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_its_body_back_is_told_that_the_connection_ends() {
+    let place = Place::new();
+    let program = place.start();
+
+    for lines in ["Content-Length: 8000\r\n", "Content-Length: 8000\r\nExpect: 100-continue\r\n"] {
+        let mut stream = connect(&program);
+        stream.write_all(format!("POST /v1/media HTTP/1.1\r\nHost: x\r\n{lines}\r\n").as_bytes()).expect("it reads");
+
+        let head = read_answer(&mut stream);
+        assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+        assert!(head.contains("connection: close"), "{head}");
+    }
+}
