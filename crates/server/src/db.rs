@@ -101,6 +101,8 @@ pub enum Db {
 /// A connection lent to one unit of work; a transaction where the work has several statements.
 pub(crate) enum Tx<'c> {
     Sqlite(&'c mut sqlx::SqliteConnection),
+    /// The same for work that is alone in its transaction and ends it with its own last text ([`Act::ending_alone`]).
+    SqliteAlone(&'c mut sqlx::SqliteConnection),
     Postgres(&'c mut sqlx::PgConnection),
 }
 
@@ -108,7 +110,7 @@ pub(crate) enum Tx<'c> {
 macro_rules! on_tx {
     ($tx:expr, $conn:ident => $run:expr) => {
         match &mut $tx {
-            $crate::db::Tx::Sqlite(lent) => {
+            $crate::db::Tx::Sqlite(lent) | $crate::db::Tx::SqliteAlone(lent) => {
                 let $conn = &mut **lent;
                 $run
             }
@@ -152,6 +154,7 @@ pub(crate) struct Act {
     operation: &'static str,
     durability: Durability,
     steps: Steps,
+    ends_alone: bool,
 }
 
 /// Whether a write must outlive a power cut.
@@ -178,17 +181,23 @@ pub(crate) enum Steps {
 impl Act {
     /// One statement whose effect may not be lost.
     pub(crate) const fn durable(operation: &'static str) -> Act {
-        Act { operation, durability: Durability::PowerCut, steps: Steps::One }
+        Act { operation, durability: Durability::PowerCut, steps: Steps::One, ends_alone: false }
     }
 
     /// One statement whose effect is of no use after a power cut.
     pub(crate) const fn passing(operation: &'static str) -> Act {
-        Act { operation, durability: Durability::Crash, steps: Steps::One }
+        Act { operation, durability: Durability::Crash, steps: Steps::One, ends_alone: false }
     }
 
     /// The same in several statements.
     pub(crate) const fn in_steps(self, steps: Steps) -> Act {
         Act { steps, ..self }
+    }
+
+    /// The same, whose work sends `COMMIT` along with its last statement when it is alone ([`Tx::SqliteAlone`]): each text
+    /// costs a way to the connection's thread and back. On failure it leaves the connection in doubt.
+    pub(crate) const fn ending_alone(self) -> Act {
+        Act { ends_alone: true, ..self }
     }
 }
 

@@ -3,6 +3,9 @@
 //! Order is everything here (ARCHITECTURE.md): spool, durable object, row, answer. The job belongs to the process and not
 //! to the connection that asked for it.
 
+use std::fs::File;
+use std::io::{self, Cursor};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -365,22 +368,30 @@ fn first_verdict(first: &FirstBytes<'_>) -> Result<(), soku_fetch::ContentRefuse
     }
 }
 
+/// Files up to this size are read in one go where they lie in the page cache, just written: that costs less than a way to
+/// another thread and back.
+const READ_IN_PLACE_BYTES: u64 = 256 * 1024;
+
 /// The type of the whole file, read where it lies.
 async fn exact_type(fetched: &Fetched) -> Result<Typed, Failure> {
-    let file = fetched.spooled.file().try_clone();
     let size = fetched.spooled.size_bytes();
-    let sniffed = tokio::task::spawn_blocking(move || soku_media::sniff_file(&mut file?, size)).await;
-    let sniffed = match sniffed {
-        Ok(Ok(sniffed)) => sniffed,
-        Ok(Err(error)) => {
-            error!("Could not read a spool file back: {error}");
-            return Err(if is_out_of_files(&error) { Reason::NotReady } else { Reason::StorageFailed }.into());
-        }
-        Err(panicked) => {
-            error!("Telling a file's type panicked: {panicked}");
-            return Err(Reason::StorageFailed.into());
-        }
+    let sniffed = if size <= READ_IN_PLACE_BYTES {
+        read_back(fetched.spooled.file(), size).and_then(|bytes| soku_media::sniff_file(&mut Cursor::new(bytes), size))
+    } else {
+        let file = fetched.spooled.file().try_clone();
+        let sniffing = tokio::task::spawn_blocking(move || soku_media::sniff_file(&mut file?, size));
+        sniffing.await.map_err(io::Error::other).flatten()
     };
+    let sniffed = sniffed.map_err(|error| {
+        error!("Could not tell the type of a spool file: {}", Causes(&error));
+        Failure::from(if is_out_of_files(&error) { Reason::NotReady } else { Reason::StorageFailed })
+    })?;
     soku_media::judge(sniffed, fetched.content_type.as_deref())
         .map_err(|refused| Failure { detected_type: Some(refused.detected_type), ..Failure::from(Reason::NotMedia) })
+}
+
+fn read_back(file: &File, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }

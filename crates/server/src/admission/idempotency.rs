@@ -227,6 +227,7 @@ impl Imports {
             payload_hash: wish.payload.hex(),
             owner: self.shared.owner.clone(),
             now: self.shared.reckoning.now(),
+            is_held: self.shared.flights.has_landed(&wish.claim),
         }
     }
 

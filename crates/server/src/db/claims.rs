@@ -7,7 +7,7 @@ use sqlx::FromRow;
 
 use super::error::Cause;
 use super::media::MediaRow;
-use super::{Act, Db, DbError, on_reader, on_tx};
+use super::{Act, Db, DbError, Tx, on_reader, on_tx};
 use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::id::{AccountId, OwnerId};
@@ -45,6 +45,9 @@ pub struct ClaimRequest {
     /// This process.
     pub owner: OwnerId,
     pub now: Timestamp,
+    /// Whether somebody has it most likely: then it is asked for before it is written, which a replay need not be. The
+    /// answer is the same.
+    pub is_held: bool,
 }
 
 /// What became of a [`ClaimRequest`].
@@ -139,6 +142,23 @@ pub(super) const FIND: &str = "SELECT payload_hash, state, owner, fence, beat, f
     FROM idempotency LEFT JOIN media ON media.id = idempotency.media_id AND media.account_id = idempotency.account_id \
     WHERE idempotency.account_id = $1 AND endpoint = $2 AND claim_key = $3";
 
+macro_rules! insert_claim {
+    () => {
+        // A failure still being told stays beside the new attempt, which then owes its own to the same waiters.
+        "INSERT INTO idempotency (account_id, endpoint, claim_key, explicit, payload_hash, state, \
+            media_id, owner, fence, beat, watched, failure, failed_fence, expires) \
+        VALUES ($1, $2, $3, $4, $5, 'running', NULL, $6, $7, 0, FALSE, NULL, NULL, 0) \
+        ON CONFLICT (account_id, endpoint, claim_key) DO UPDATE SET explicit = excluded.explicit, \
+            payload_hash = excluded.payload_hash, state = 'running', media_id = NULL, owner = excluded.owner, \
+            fence = idempotency.fence + 1, beat = idempotency.beat + 1, \
+            watched = (idempotency.state = 'failed' AND idempotency.expires > $8), expires = 0 \
+        WHERE idempotency.state = 'failed' OR (idempotency.state = 'done' AND idempotency.expires <= $8) \
+        RETURNING fence"
+    };
+}
+const INSERT: &str = insert_claim!();
+const INSERT_AND_COMMIT: &str = concat!(insert_claim!(), "; COMMIT");
+
 impl Db {
     /// Claims a key, or says who has it. Expired and failed claims are taken over.
     ///
@@ -146,28 +166,20 @@ impl Db {
     /// As the database fails.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimAnswer, DbError> {
         const OPERATION: &str = "claiming an idempotency key";
-        // A failure still being told stays beside the new attempt, which then owes its own to the same waiters.
-        const SQL: &str = "INSERT INTO idempotency (account_id, endpoint, claim_key, explicit, payload_hash, state, \
-                media_id, owner, fence, beat, watched, failure, failed_fence, expires) \
-            VALUES ($1, $2, $3, $4, $5, 'running', NULL, $6, $7, 0, FALSE, NULL, NULL, 0) \
-            ON CONFLICT (account_id, endpoint, claim_key) DO UPDATE SET explicit = excluded.explicit, \
-                payload_hash = excluded.payload_hash, state = 'running', media_id = NULL, owner = excluded.owner, \
-                fence = idempotency.fence + 1, beat = idempotency.beat + 1, \
-                watched = (idempotency.state = 'failed' AND idempotency.expires > $8), expires = 0 \
-            WHERE idempotency.state = 'failed' OR (idempotency.state = 'done' AND idempotency.expires <= $8) \
-            RETURNING fence";
-        for _ in 0..ROUNDS {
-            // Asked before it is written: a duplicate or a replay then neither waits for the one that writes nor makes it
-            // write nothing.
-            if let Some(answer) = self.who_has(&request.key, request.now).await? {
+        for round in 0..ROUNDS {
+            if (request.is_held || round > 0)
+                && let Some(answer) = self.who_has(&request.key, request.now).await?
+            {
                 return Ok(answer);
             }
             let wish = request.clone();
             let fence = first_fence();
             let won = self
-                .write(Act::passing(OPERATION), move |mut tx| {
+                .write(Act::passing(OPERATION).ending_alone(), move |mut tx| {
                     async move {
-                        Ok(on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(SQL)
+                        let sql = if let Tx::SqliteAlone(_) = tx { INSERT_AND_COMMIT } else { INSERT };
+                        // To the end of the text: one row ends the first statement only.
+                        let fences = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(sql)
                             .bind(wish.key.account_id.as_str())
                             .bind(wish.key.endpoint)
                             .bind(wish.key.key)
@@ -176,8 +188,9 @@ impl Db {
                             .bind(wish.owner.as_str())
                             .bind(fence)
                             .bind(wish.now.0)
-                            .fetch_optional(conn)
-                            .await)?)
+                            .fetch_all(conn)
+                            .await)?;
+                        Ok(fences.into_iter().next())
                     }
                     .boxed()
                 })

@@ -27,6 +27,7 @@ pub(super) const INSERT_MEDIA: &str = insert_media!();
 pub(super) const FINISH_CLAIM: &str = finish_claim!();
 /// Both at once, as SQLite takes them: each statement more costs a way to the connection's thread and back.
 const RECORD: &str = concat!(insert_media!(), "; ", finish_claim!());
+const RECORD_AND_COMMIT: &str = concat!(insert_media!(), "; ", finish_claim!(), "; COMMIT");
 
 pub(super) const RELEASE_OWNER: &str = "DELETE FROM idempotency WHERE owner = $1 AND state = 'running'";
 
@@ -50,15 +51,17 @@ impl Db {
         let too_large = |_| DbError::during(OPERATION, sqlx::Error::Encode("the size is beyond BIGINT".into()));
         let size_bytes = i64::try_from(media.size_bytes).map_err(too_large)?;
         let (media, key) = (media.clone(), key.clone());
-        let work = self.try_write(Act::durable(OPERATION).in_steps(Steps::FirstDecides), move |mut tx| {
-            async move {
-                let texts: &[&'static str] = match tx {
-                    Tx::Sqlite(_) => &[RECORD],
-                    Tx::Postgres(_) => &[INSERT_MEDIA, FINISH_CLAIM],
-                };
-                let mut rows = 0;
-                for &sql in texts {
-                    rows += on_tx!(tx, conn => sqlx::query(sql)
+        let work =
+            self.try_write(Act::durable(OPERATION).in_steps(Steps::FirstDecides).ending_alone(), move |mut tx| {
+                async move {
+                    let texts: &[&'static str] = match tx {
+                        Tx::Sqlite(_) => &[RECORD],
+                        Tx::SqliteAlone(_) => &[RECORD_AND_COMMIT],
+                        Tx::Postgres(_) => &[INSERT_MEDIA, FINISH_CLAIM],
+                    };
+                    let mut rows = 0;
+                    for &sql in texts {
+                        rows += on_tx!(tx, conn => sqlx::query(sql)
                         .bind(media.id.as_str())
                         .bind(media.account_id.as_str())
                         .bind(media.filename.as_str())
@@ -76,14 +79,15 @@ impl Db {
                         .execute(conn)
                         .await
                         .map(|result| result.rows_affected()))?;
-                    if rows == 0 {
-                        return Err(Undo::Refused);
+                        if rows == 0 {
+                            return Err(Undo::Refused);
+                        }
                     }
+                    // SQLite counts the row of the last change once more for `COMMIT`.
+                    if rows >= 2 { Ok(()) } else { Err(Undo::Overtaken) }
                 }
-                if rows == 2 { Ok(()) } else { Err(Undo::Overtaken) }
-            }
-            .boxed()
-        });
+                .boxed()
+            });
         work.await?.ok_or(RecordError::FenceLost)
     }
 

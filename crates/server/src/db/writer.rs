@@ -34,7 +34,7 @@ enum Message {
 /// A write that waits: what to do, and whom to tell.
 trait Job: Send {
     fn act(&self) -> Act;
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Undo>>;
+    fn run<'c>(&'c mut self, tx: Tx<'c>) -> BoxFuture<'c, Result<(), Undo>>;
     /// Tells the outcome of `run`, now that its effect is durable.
     fn answer(self: Box<Self>);
     /// Tells that the transaction around it failed.
@@ -57,10 +57,10 @@ where
         self.act
     }
 
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Undo>> {
+    fn run<'c>(&'c mut self, tx: Tx<'c>) -> BoxFuture<'c, Result<(), Undo>> {
         async move {
             let work = self.work.take().expect("a job runs once");
-            match work(Tx::Sqlite(connection)).await {
+            match work(tx).await {
                 Ok(done) => {
                     self.outcome = Some(Some(done));
                     Ok(())
@@ -207,6 +207,11 @@ async fn transact(
         fail_all(jobs, &Arc::new(error));
         return (state, Vec::new());
     }
+    let jobs = match <[_; 1]>::try_from(jobs) {
+        Ok([job]) if job.act().ends_alone => return (end_alone(connection, durability, begun, job).await, Vec::new()),
+        Ok([job]) => vec![job],
+        Err(jobs) => jobs,
+    };
     let mut ran: Vec<(Box<dyn Job>, Option<sqlx::Error>)> = Vec::with_capacity(jobs.len());
     let mut waiting = jobs.into_iter();
     let mut mark = Savepoint::None;
@@ -223,10 +228,7 @@ async fn transact(
     }
     match run_raw(connection, "COMMIT").await {
         Ok(()) => {
-            metrics::database_committed(ran.len());
-            if durability == Durability::PowerCut {
-                metrics::database_synced(begun.elapsed());
-            }
+            count_commit(durability, begun, ran.len());
             for (job, own) in ran {
                 match own {
                     Some(error) => job.fail(Arc::new(error)),
@@ -240,6 +242,43 @@ async fn transact(
             (State::Doubtful, Vec::new())
         }
     }
+}
+
+/// Runs a job that is alone in the transaction begun for it, and commits by itself.
+async fn end_alone(
+    connection: &mut SqliteConnection,
+    durability: Durability,
+    begun: Instant,
+    mut job: Box<dyn Job>,
+) -> State {
+    match job.run(Tx::SqliteAlone(connection)).await {
+        // Who refuses wrote nothing, and committed that.
+        Ok(()) | Err(Undo::Refused) => {
+            count_commit(durability, begun, 1);
+            job.answer();
+            State::Sound
+        }
+        Err(Undo::Overtaken) => {
+            job.fail(Arc::new(overtaken()));
+            State::Doubtful
+        }
+        Err(Undo::Error(error)) => {
+            job.fail(Arc::new(error));
+            State::Doubtful
+        }
+    }
+}
+
+fn count_commit(durability: Durability, begun: Instant, jobs: usize) {
+    metrics::database_committed(jobs);
+    if durability == Durability::PowerCut {
+        metrics::database_synced(begun.elapsed());
+    }
+}
+
+/// Cannot be; but if it were, half of the job would be written.
+fn overtaken() -> sqlx::Error {
+    sqlx::Error::InvalidArgument("overtaken inside an exclusive transaction".into())
 }
 
 /// Begins a transaction that may write from its first moment, so that it cannot fail half-way for want of that right.
@@ -287,13 +326,10 @@ async fn isolated(
         run_raw(connection, sql).await?;
         *mark = Savepoint::Left;
     }
-    let undone = match job.run(connection).await {
+    let undone = match job.run(Tx::Sqlite(connection)).await {
         Ok(()) => return Ok(None),
         Err(Undo::Refused) => None,
-        // Cannot be; but if it were, half of the job would be written.
-        Err(Undo::Overtaken) => {
-            return Err(sqlx::Error::InvalidArgument("overtaken inside an exclusive transaction".into()));
-        }
+        Err(Undo::Overtaken) => return Err(overtaken()),
         Err(Undo::Error(error)) if ends_transaction(&error) => return Err(error),
         Err(Undo::Error(error)) => Some(error),
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Access, access};
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tracing::{Span, info_span};
 
@@ -73,9 +74,23 @@ impl LocalStore {
         let file = spool.file.try_clone().map_err(|error| StoreError::io(operation(), error))?;
         let kept = Kept::unsettled(self.0.room.clone(), key.id().clone());
         let (store, path, made) = (Arc::clone(&self.0), spool.path.to_owned(), object.clone());
-        // All in one hop: an import costs one thread for the time of its syncs, and many overlap theirs.
-        let step = Span::current();
-        let outcome = spawn_blocking(move || step.in_scope(|| store.link_durably(&file, &path, &object))).await;
+        // The name in the room becomes durable beside the bytes: neither needs the other. It is begun first, and the
+        // pool begins in order, so whoever waits for it below never holds the thread that it needs.
+        let room = self.0.room.clone();
+        let named = spawn_blocking(move || room.sync());
+        // The rest in one hop: an import costs one thread for the time of its syncs, and many overlap theirs.
+        let (runtime, step) = (Handle::current(), Span::current());
+        let outcome = spawn_blocking(move || {
+            step.in_scope(|| {
+                info_span!(target: STEPS, "sync").in_scope(|| {
+                    let written = file.sync_all();
+                    runtime.block_on(named).map_err(io::Error::other).flatten()?;
+                    written
+                })?;
+                store.link_durably(&file, &path, &object)
+            })
+        })
+        .await;
         match outcome.map_err(io::Error::other).flatten() {
             Ok(()) => Ok(kept),
             Err(error) => {
@@ -147,14 +162,10 @@ impl LocalStore {
 }
 
 impl Inner {
-    /// The bytes, then the name in the room, then the link: whatever is durable of these is explained by what was
-    /// before it. On failure nothing is left.
+    /// Links a file whose bytes, and whose name in the room, are durable: whatever is left of the link is explained by
+    /// what was before it. On failure nothing is left.
     fn link_durably(&self, file: &File, spool: &Path, object: &Path) -> io::Result<()> {
         let shard = object.parent().expect("an object's path has the shard directory before its name");
-        info_span!(target: STEPS, "sync").in_scope(|| {
-            file.sync_all()?;
-            self.room.sync()
-        })?;
         let _linking = info_span!(target: STEPS, "link").entered();
         let linked = match fs::hard_link(spool, object) {
             // Somebody tidied up by hand.

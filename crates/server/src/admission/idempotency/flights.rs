@@ -1,7 +1,8 @@
 //! The imports that this process has under way, each under its claim, so that duplicates on the same process wait on a
 //! channel. As many as there are tickets: a caller's keys do not fill it (rule K3).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -37,6 +38,33 @@ pub(super) struct Flight {
 #[derive(Default)]
 pub(super) struct Flights {
     by_claim: Mutex<HashMap<Arc<ClaimKey>, Flight>>,
+    landed: Mutex<Landed>,
+}
+
+/// The claims under which something was made lately: a request under one of them is most likely a replay. A hint and no
+/// more, so digests do.
+#[derive(Default)]
+struct Landed {
+    digests: RandomState,
+    young: HashSet<u64>,
+    old: HashSet<u64>,
+}
+
+/// How many claims each half of [`Landed`] holds.
+const LANDED: usize = 8_192;
+
+impl Landed {
+    fn remember(&mut self, claim: &ClaimKey) {
+        if self.young.len() == LANDED {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(self.digests.hash_one(claim));
+    }
+
+    fn has(&self, claim: &ClaimKey) -> bool {
+        let digest = self.digests.hash_one(claim);
+        self.young.contains(&digest) || self.old.contains(&digest)
+    }
 }
 
 /// Who comes first under a claim holds its seat; the others are told what becomes of it. Dropped without an end, the
@@ -73,6 +101,11 @@ impl Flights {
 
     pub(super) fn len(&self) -> usize {
         self.by_claim.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether something was made under the claim lately, as far as is remembered.
+    pub(super) fn has_landed(&self, claim: &ClaimKey) -> bool {
+        self.landed.lock().unwrap_or_else(PoisonError::into_inner).has(claim)
     }
 
     fn remove(&self, claim: &ClaimKey) {
@@ -112,8 +145,32 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        if let Stage::Made(_) = self.ending {
+            self.flights.landed.lock().unwrap_or_else(PoisonError::into_inner).remember(&self.claim);
+        }
         // First the way is free for newcomers, then those who waited are told: some of them come again.
         self.flights.remove(&self.claim);
         self.stage.send_replace(std::mem::replace(&mut self.ending, Stage::Vacated));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::AccountId;
+
+    #[test]
+    fn what_was_made_lately_is_remembered_and_the_memory_is_bounded() {
+        let (mut landed, account_id) = (Landed::default(), AccountId::random());
+        let claim = |nth: usize| ClaimKey { account_id: account_id.clone(), endpoint: "media", key: nth.to_string() };
+
+        for nth in 0..5 * LANDED {
+            assert!(!landed.has(&claim(nth)));
+            landed.remember(&claim(nth));
+            assert!(landed.young.len() + landed.old.len() <= 2 * LANDED);
+        }
+
+        assert!((4 * LANDED..5 * LANDED).all(|nth| landed.has(&claim(nth))));
+        assert!(!landed.has(&claim(0)));
     }
 }
