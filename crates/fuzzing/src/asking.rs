@@ -20,8 +20,11 @@ pub(crate) fn url(data: &[u8]) {
     };
     assert!(text.len() <= MAX_URL_BYTES);
     sound(&url);
-    let again = SourceUrl::parse(url.identity()).expect("what was read once is read again");
-    assert_eq!(again.identity(), url.identity(), "and is the same");
+    // Characters that are encoded grow, up to beyond what is taken from a client.
+    if url.identity().len() <= MAX_URL_BYTES {
+        let again = SourceUrl::parse(url.identity()).expect("what was read once is read again");
+        assert_eq!(again.identity(), url.identity(), "and is the same");
+    }
     match url.join(parts.next().unwrap_or_default()) {
         Ok(next) => sound(&next),
         Err(LocationRefused::Unreadable | LocationRefused::Scheme | LocationRefused::Credentials) => {}
