@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,11 @@ use patient::Patient;
 /// A head that is larger than the limit by up to this much still becomes a request, and is refused by the door in the API's
 /// words; what is larger yet is answered a bare 431 by the HTTP library.
 const HEAD_BEYOND_BYTES: usize = 16 * 1024;
+
+/// How much of its answers a connection leaves with the kernel before it is sent. Left to itself the kernel takes some MB for each,
+/// and asks for more only when a third of that is gone: a thousand slow readers held GBs, and each was taken for one who takes
+/// nothing.
+const UNSENT_BYTES: u32 = 128 * 1024;
 
 /// How the server treats its connections.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +53,10 @@ pub async fn serve(
     stop: CancellationToken,
     grace: Duration,
 ) {
+    // What is accepted here inherits it.
+    if let Err(error) = SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES) {
+        warn!("Could not set TCP_NOTSENT_LOWAT: {error}");
+    }
     let (door, graceful) = (Arc::new(door), GracefulShutdown::new());
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let mut is_refused = false;

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use soku_testkit::{Answer, Origin, samples};
@@ -135,7 +136,7 @@ async fn a_post_whose_client_is_gone_runs_to_its_end() {
     let (place, origin) = (Place::new(), Origin::start().await);
     let mut film = samples::MP4.bytes.to_vec();
     film.resize(200_000, 0);
-    let slow = std::time::Duration::from_millis(300);
+    let slow = Duration::from_millis(300);
     origin.serve("/film.mp4", Answer::ok("video/mp4", film).after(slow));
     let program = place.start();
 
@@ -221,4 +222,29 @@ async fn who_keeps_its_body_back_is_told_that_the_connection_ends() {
         assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
         assert!(head.contains("connection: close"), "{head}");
     }
+}
+
+/// The kernel may hold some MB of an answer, and says that it takes more only when a third of that is gone: a reader of a few
+/// kB/s never got it so far within the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_little_but_steadily_is_served_to_the_end() {
+    let (place, origin) = (Place::new().with("SOKU_HTTP_SEND_TIMEOUT", "1s"), Origin::start().await);
+    let mut film = samples::MP4.bytes.to_vec();
+    film.resize(30_000_000, 7);
+    origin.serve("/film.mp4", Answer::ok("video/mp4", film));
+    let program = place.start();
+    let (_, body) = program.import(&origin.url("/film.mp4")).await;
+    let path = body["url"].as_str().and_then(|url| url.strip_prefix(&program.base)).expect("a URL of ours");
+
+    let mut stream = connect(&program);
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = vec![0; 80 * 20_000];
+    for piece in answer.chunks_mut(20_000) {
+        stream.read_exact(piece).expect("it sends");
+        // 400 kB/s for four seconds: the pace is what is tried.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    stream.read_to_end(&mut answer).expect("it sends");
+
+    assert_eq!(parts(&answer).1.len(), 30_000_000);
 }

@@ -1,6 +1,6 @@
 //! A body on its way out, and the one log line that tells what became of it: written when the body is dropped, because
 //! only then it is known how much was sent. Sent is what the connection took: a client that leaves when the rest lies in
-//! the buffers of this machine already (a few MiB at most) cannot be told from one that stayed to the end.
+//! the buffers of the kernel already (128 KiB and what is on its way) cannot be told from one that stayed to the end.
 
 use std::collections::VecDeque;
 use std::error::Error;
