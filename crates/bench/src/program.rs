@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 pub(crate) struct Program {
+    program: PathBuf,
+    settings: &'static [(&'static str, &'static str)],
     child: Child,
     pub(crate) address: String,
     pub(crate) key: String,
@@ -18,25 +20,50 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `soku serve` with what a benchmark must lift (rate limits, the per-account cap) and nothing else changed.
     pub(crate) fn start(program: &Path) -> Result<Program> {
+        Program::start_with(program, &[])
+    }
+
+    /// Starts it with further settings, as variables.
+    pub(crate) fn start_with(program: &Path, settings: &'static [(&'static str, &'static str)]) -> Result<Program> {
         let data = tempfile::Builder::new().prefix("soku-bench-").tempdir_in(std::env::current_dir()?)?;
-        let log = std::fs::File::create(data.path().join("log"))?;
-        let child = Command::new(program)
+        let child = Program::spawn(program, settings, data.path())?;
+        let (address, key) = (String::new(), String::new());
+        let mut started = Program { program: program.to_owned(), settings, child, address, key, data };
+        started.await_address()?;
+        started.key = started.await_key()?;
+        Ok(started)
+    }
+
+    /// Ends it as an operator would, and waits for that.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status().context("could not start kill")?;
+        ensure!(status.success(), "kill ended with {status}");
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it anew on the same data, at another address.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        self.child = Program::spawn(&self.program, self.settings, self.data.path())?;
+        self.await_address()
+    }
+
+    fn spawn(program: &Path, settings: &[(&str, &str)], data: &Path) -> Result<Child> {
+        let log = std::fs::File::create(data.join("log"))?;
+        Command::new(program)
             .arg("serve")
-            .env("SOKU_DATA_DIR", data.path().join("data"))
+            .env("SOKU_DATA_DIR", data.join("data"))
             .env("SOKU_LISTEN", "127.0.0.1:0")
             .env("SOKU_FETCH_ALLOW_NETWORKS", "127.0.0.1/32")
             .env("SOKU_RATE_LIMIT_ENABLED", "false")
             .env("SOKU_DOWNLOADS_AT_ONCE_PER_ACCOUNT", "256")
             .env("SOKU_LOG_LEVEL", "warn,soku_server::cli=info,soku=info")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .with_context(|| format!("could not start {}", program.display()))?;
-        let mut started = Program { child, address: String::new(), key: String::new(), data };
-        started.await_address()?;
-        started.key = started.await_key()?;
-        Ok(started)
+            .with_context(|| format!("could not start {}", program.display()))
     }
 
     /// Reads the first key, which is written when the program listens already.
@@ -85,10 +112,45 @@ impl Program {
         Ok(kib * 1024.0 / 1e6)
     }
 
+    /// The same program on the same data, for a command beside it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("SOKU_DATA_DIR", self.data_dir());
+        command
+    }
+
+    /// How many files, sockets included, it has open.
+    pub(crate) fn open_files(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
+    }
+
+    /// What it wrote to its log since it was started.
+    pub(crate) fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.data.path().join("log"))?)
+    }
+
+    /// What it holds, and what the kernel holds for all connections of this machine, in MB.
+    pub(crate) fn memory_with_sockets_mb(&self) -> Result<(f64, f64)> {
+        let text = std::fs::read_to_string("/proc/net/sockstat")?;
+        let pages = text.lines().find_map(|line| line.strip_prefix("TCP:")).and_then(|line| line.rsplit(' ').next());
+        let pages: f64 = pages.context("no `TCP:` in /proc/net/sockstat")?.trim().parse()?;
+        Ok((self.memory_mb("VmRSS")?, pages * rustix::param::page_size() as f64 / 1e6))
+    }
+
     /// Where uploads of this program end up, to clear between rounds.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.data.path().join("data")
     }
+}
+
+/// Waits until the server has no more files open than these, and a few.
+pub(crate) async fn await_closed(server: &Program, files: usize) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while server.open_files()? > files + 10 {
+        ensure!(Instant::now() < deadline, "the server keeps {} files open", server.open_files()?);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
 }
 
 impl Drop for Program {

@@ -41,14 +41,24 @@ impl Row {
         self.subject.iter().zip(&self.against).map(|(subject, against)| subject / against).collect()
     }
 
+    /// Whether the mark is reached.
+    pub(crate) fn is_reached(&self) -> bool {
+        let ratio = median(&self.ratios());
+        match self.mark {
+            Mark::AtLeast(mark) => ratio >= mark,
+            Mark::AtMost(mark) => ratio <= mark,
+            Mark::Absolute(mark) => median(&self.subject) <= mark,
+        }
+    }
+
     fn line(&self) -> String {
         let figure = median(&self.subject);
         let ratios = self.ratios();
         let ratio = median(&ratios);
-        let (reach, reached) = match self.mark {
-            Mark::AtLeast(mark) => (format!("≥ {mark} ×"), ratio >= mark),
-            Mark::AtMost(mark) => (format!("≤ {mark} ×"), ratio <= mark),
-            Mark::Absolute(mark) => (format!("≤ {mark} {}", self.unit), figure <= mark),
+        let reach = match self.mark {
+            Mark::AtLeast(mark) => format!("≥ {mark} ×"),
+            Mark::AtMost(mark) => format!("≤ {mark} ×"),
+            Mark::Absolute(mark) => format!("≤ {mark} {}", self.unit),
         };
         let against = if self.against.is_empty() {
             "–".to_owned()
@@ -67,7 +77,7 @@ impl Row {
             self.work,
             self.baseline,
             self.unit,
-            if reached { "yes" } else { "**no**" }
+            if self.is_reached() { "yes" } else { "**no**" }
         )
     }
 }

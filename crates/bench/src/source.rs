@@ -15,14 +15,26 @@ pub(crate) struct Source {
 impl Source {
     /// Starts serving a body of `size` bytes that begins like `magic`'s type.
     pub(crate) async fn start(magic: &'static [u8], size: usize, content_type: &'static str) -> Result<Source> {
-        let body = media(magic, size);
+        Source::serve(media(magic, size), size, content_type).await
+    }
+
+    /// As [`Source::start`], for a body that is too large to be held: its first MB again and again.
+    pub(crate) async fn start_repeating(
+        magic: &'static [u8],
+        size: usize,
+        content_type: &'static str,
+    ) -> Result<Source> {
+        Source::serve(media(magic, 1_000_000), size, content_type).await
+    }
+
+    async fn serve(body: Bytes, size: usize, content_type: &'static str) -> Result<Source> {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {size}\r\n\r\n");
         let head = Arc::new(head.into_bytes());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, Arc::clone(&head), body.clone()));
+                tokio::spawn(answer(stream, Arc::clone(&head), body.clone(), size));
             }
         });
         Ok(Source { port })
@@ -34,7 +46,7 @@ impl Source {
     }
 }
 
-async fn answer(mut stream: TcpStream, head: Arc<Vec<u8>>, body: Bytes) {
+async fn answer(mut stream: TcpStream, head: Arc<Vec<u8>>, body: Bytes, size: usize) {
     let mut request = [0_u8; 2048];
     let mut length = 0;
     while !request[..length].windows(4).any(|window| window == b"\r\n\r\n") {
@@ -45,14 +57,19 @@ async fn answer(mut stream: TcpStream, head: Arc<Vec<u8>>, body: Bytes) {
     }
     let _ = stream.set_nodelay(true);
     let sent = async {
-        if body.len() <= 1024 * 1024 {
+        if size <= 1024 * 1024 {
             let mut whole = Vec::with_capacity(head.len() + body.len());
             whole.extend_from_slice(&head);
             whole.extend_from_slice(&body);
             stream.write_all(&whole).await?;
         } else {
             stream.write_all(&head).await?;
-            stream.write_all(&body).await?;
+            let mut left = size;
+            while left > 0 {
+                let piece = body.len().min(left);
+                stream.write_all(&body[..piece]).await?;
+                left -= piece;
+            }
         }
         stream.shutdown().await
     };
