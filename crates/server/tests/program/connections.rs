@@ -198,9 +198,9 @@ async fn a_refusal_keeps_the_connection_of_a_client_that_sends_its_body_behind_t
         let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n\r\n");
         stream.write_all(head.as_bytes()).expect("it reads");
         // The server has the head, and time to judge it: only then the body comes, in two pieces.
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
         stream.write_all(&[b'x'; 10]).expect("it reads");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
         stream.write_all(&[b'x'; 7990]).expect("it reads");
 
         let head = read_answer(&mut stream);
