@@ -58,7 +58,8 @@ impl Heard {
         if let Some(heard) = self.lock().as_mut() {
             heard.extend_from_slice(bytes);
             if heard.len() > self.most {
-                return Err(io::Error::other("the head is too large"));
+                // The bytes of a body too, where the connection is quicker than whoever waits for the head: their framing.
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the head is too large"));
             }
         } else if all > 2 * self.most as u64 + MOST_FRAMING * self.of_body.load(Ordering::Relaxed) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "much framing and little body"));
