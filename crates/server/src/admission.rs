@@ -8,7 +8,7 @@ mod upkeep;
 
 use std::sync::Arc;
 
-pub use self::client_address::client_address;
+pub use self::client_address::{client_address, is_trusted};
 use self::idempotency::Imports;
 pub use self::idempotency::{
     EnterRefused, Entry, IdempotencyKey, IdempotencySettings, InvalidKey, Joined, Outcome, PayloadHash, Ticket,

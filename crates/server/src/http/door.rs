@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use tower::ServiceExt as _;
 use tracing::{Instrument as _, error};
 
-use crate::admission::{Admission, Judged, Subject, client_address};
+use crate::admission::{Admission, Judged, Subject, client_address, is_trusted};
 use crate::clock::Clock;
 use crate::http::error::Refusal;
 use crate::http::{caller, delivery};
@@ -74,8 +74,7 @@ impl Door {
         let client = client_address(peer, request.headers(), &self.trusted_proxies);
         let context = Context { request_id: RequestId::random(), client, judged: Arc::default() };
         let line = Line::begin(context.clone(), request.method().clone(), request.uri().path().to_owned());
-        let is_trusted = self.trusted_proxies.iter().any(|network| network.contains(&peer));
-        let span = traced::begin(&request, &context, is_trusted);
+        let span = traced::begin(&request, &context, is_trusted(peer, &self.trusted_proxies));
         request.extensions_mut().insert(context.clone());
 
         let answer = match head::judge(&request, self.max_head_bytes) {

@@ -155,11 +155,14 @@ async fn a_source_that_breaks_off_has_a_span_for_every_try() {
 async fn a_traceparent_counts_from_a_trusted_proxy_alone() {
     const TRACED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const UNTRACED: &str = "00-1bf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
-    for is_trusted in [false, true] {
+    // To a socket of both families a proxy on IPv4 comes as `::ffff:127.0.0.1`.
+    for (is_trusted, listen) in [(false, "127.0.0.1:0"), (true, "127.0.0.1:0"), (true, "[::]:0")] {
         let collector = Collector::start(Mood::Takes).await;
-        let place = place(&collector);
+        let place = place(&collector).with("SOKU_LISTEN", listen);
         let place = if is_trusted { place.with("SOKU_TRUSTED_PROXIES", "127.0.0.1/32") } else { place };
-        let program = place.start();
+        let mut program = place.start();
+        let port = program.base.rsplit(':').next().expect("a port");
+        program.base = format!("http://127.0.0.1:{port}");
 
         for path in ["/healthz", "/readyz"] {
             let traceparent = if path == "/healthz" { TRACED } else { UNTRACED };
@@ -174,7 +177,7 @@ async fn a_traceparent_counts_from_a_trusted_proxy_alone() {
             found.first().map(|span| (hex::encode(&span.trace_id), hex::encode(&span.parent_span_id)))
         };
         let theirs = ("0af7651916cd43dd8448eb211c80319c".to_owned(), "b7ad6b7169203331".to_owned());
-        assert_eq!(parent("GET /healthz").is_some_and(|parent| parent == theirs), is_trusted);
+        assert_eq!(parent("GET /healthz").is_some_and(|parent| parent == theirs), is_trusted, "{listen}");
         assert_eq!(parent("GET /readyz").is_none(), is_trusted);
         for own in ["GET /robots.txt", "GET /openapi.json"] {
             let (trace, parent) = parent(own).expect(own);
