@@ -4,13 +4,13 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::http::Client;
+use crate::probe::{Importer, milliseconds};
 use crate::program::Program;
 use crate::report::{Mark, Row};
 use crate::source::{MP4, Source};
@@ -26,31 +26,18 @@ const FILES: usize = 1_000;
 const FILES_DIRECTUS: usize = 200;
 const TOKEN: &str = "bench-token";
 
-/// Who takes files in: its address, and the request for one URL.
-#[derive(Clone)]
-struct Importer {
-    address: String,
-    request: Arc<dyn Fn(&str) -> String + Send + Sync>,
-    status: u16,
-}
-
 pub(crate) async fn measure(program: &Path, installed: &Path) -> Result<Vec<Row>> {
     let directus = Directus::start(installed).await?;
     let server = Program::start(program)?;
-    let key = server.key.clone();
-    let soku = Importer {
-        address: server.address.clone(),
-        request: Arc::new(move |url| Client::import_request(&key, url)),
-        status: 201,
-    };
+    let soku = Importer::soku(&server);
     let peer = Importer { address: directus.address(), request: Arc::new(request), status: 200 };
 
     let photos = Source::start(PHOTO, SIZE, "image/jpeg").await?;
     let films = Source::start(MP4, LARGE, "video/mp4").await?;
     let [mut rates, mut peer_rates, mut times, mut peer_times] = [const { Vec::new() }; 4];
     for round in 0..=ROUNDS {
-        let peer_rate = rate(&peer, &photos, round * FILES, FILES_DIRECTUS).await?;
-        let soku_rate = rate(&soku, &photos, round * FILES, FILES).await?;
+        let peer_rate = peer.rate(&photos, round * FILES, FILES_DIRECTUS, CLIENTS).await?;
+        let soku_rate = soku.rate(&photos, round * FILES, FILES, CLIENTS).await?;
         let peer_time = time(&peer, &films.url(round, "mp4")).await?;
         let soku_time = time(&soku, &films.url(round, "mp4")).await?;
         directus.forget_files()?;
@@ -94,44 +81,12 @@ fn request(url: &str) -> String {
     )
 }
 
-/// Files a second of many clients.
-async fn rate(importer: &Importer, source: &Source, first: usize, files: usize) -> Result<f64> {
-    let next = Arc::new(AtomicUsize::new(first));
-    let (port, last) = (source.port, first + files);
-    let started = Instant::now();
-    let mut clients = Vec::new();
-    for _ in 0..CLIENTS {
-        let (importer, next) = (importer.clone(), Arc::clone(&next));
-        clients.push(tokio::spawn(async move {
-            let mut client = Client::connect(&importer.address).await?;
-            loop {
-                let nth = next.fetch_add(1, Ordering::Relaxed);
-                if nth >= last {
-                    return anyhow::Ok(());
-                }
-                import(&importer, &mut client, &format!("http://127.0.0.1:{port}/file-{nth}.jpg")).await?;
-            }
-        }));
-    }
-    for client in clients {
-        client.await??;
-    }
-    Ok(files as f64 / started.elapsed().as_secs_f64())
-}
-
 /// The milliseconds of one file.
 async fn time(importer: &Importer, url: &str) -> Result<f64> {
     let mut client = Client::connect(&importer.address).await?;
     let started = Instant::now();
-    import(importer, &mut client, url).await?;
-    Ok(started.elapsed().as_secs_f64() * 1e3)
-}
-
-async fn import(importer: &Importer, client: &mut Client, url: &str) -> Result<()> {
-    let answer = client.ask(&(importer.request)(url)).await?;
-    let text = String::from_utf8_lossy(&answer.body);
-    ensure!(answer.status == importer.status, "{} answered {}: {text}", importer.address, answer.status);
-    Ok(())
+    importer.import(&mut client, url).await?;
+    Ok(milliseconds(started))
 }
 
 /// Directus on data of its own, stopped when dropped.

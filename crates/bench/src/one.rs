@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::http::{Client, hosted_url};
+use crate::http::Client;
+use crate::probe::{self, milliseconds};
 use crate::program::Program;
 use crate::report::{Mark, Row, median};
 use crate::source::{JPEG, Source, media};
@@ -19,18 +20,11 @@ const FILES: usize = 200;
 pub(crate) async fn measure(program: &Path) -> Result<Vec<Row>> {
     let source = Source::start(JPEG, SIZE, "image/jpeg").await?;
     let server = Program::start(program)?;
-    let mut client = Client::connect(&server.address).await?;
     let (mut subject, mut against) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let (disk, fetched) = (write_durably(server.data.path())?, fetch(&source).await?);
-        let mut times = Vec::new();
-        for nth in 0..FILES {
-            let url = source.url(round * FILES + nth, "jpg");
-            let started = Instant::now();
-            hosted_url(&client.import(&server.key, &url).await?)?;
-            times.push(milliseconds(started));
-        }
-        let (took, least) = (median(&times), disk + fetched);
+        let took = probe::uploads(&server, &source, round * FILES, FILES).await?;
+        let least = disk + fetched;
         eprintln!("one, round {round}: soku {took:.2} ms, disk {disk:.2} ms + GET {fetched:.2} ms");
         if round > 0 {
             subject.push(took);
@@ -45,10 +39,6 @@ pub(crate) async fn measure(program: &Path) -> Result<Vec<Row>> {
         unit: "ms",
         mark: Mark::AtMost(2.5),
     }])
-}
-
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e3
 }
 
 /// The median of write + fsync + rename + fsync(dir), in milliseconds.

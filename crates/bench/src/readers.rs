@@ -3,19 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 
+use crate::crowd::Crowd;
 use crate::http::{Client, dial, hosted_url, one_of_a_crowd, path_of};
-use crate::probe;
-use crate::program::{Program, await_closed};
-use crate::report::{Mark, Row};
+use crate::program::Program;
+use crate::report::Row;
 use crate::source::{JPEG, MP4, Source};
 
 const READERS: usize = 1_000;
-const ROUNDS: usize = 5;
-const GETS: usize = 1_000;
 const SMALL: usize = 4_000;
 const LARGE: usize = 1_000_000_000;
 /// A reader's pace, and the smallest window it can offer.
@@ -35,50 +33,15 @@ pub(crate) async fn measure(program: &Path) -> Result<Vec<Row>> {
     let large = hosted_url(&client.import(&server.key, &large.url(0, "mp4")).await?)?;
     let (small, large) = (path_of(&small)?, path_of(&large)?);
 
-    let (mut subject, mut against, mut kilobytes) = (Vec::new(), Vec::new(), 0.0);
-    for round in 0..=ROUNDS {
-        let (before, files) = (server.memory_with_sockets_mb()?, server.open_files()?);
-        let alone = probe::gets(&server, std::iter::repeat_n(small, GETS)).await?;
-        let mut readers = start(&server, large).await?;
-        tokio::time::sleep(if round == 0 { FIRST_ROUND } else { OTHER_ROUNDS }).await;
-        let beside = probe::gets(&server, std::iter::repeat_n(small, GETS)).await?;
-        // Later ones find the memory of the first.
-        if round == 0 {
-            let after = server.memory_with_sockets_mb()?;
-            let [own, kernel] = [after.0 - before.0, after.1 - before.1].map(|mb| mb * 1e3 / READERS as f64);
-            kilobytes = own + kernel;
-            eprintln!("readers: {own:.1} kB and {kernel:.1} kB of the kernel's for each of {READERS}");
-        }
-        // Whom the server has cut off reads on for long from the buffers in between.
-        let held = server.open_files()?.saturating_sub(files);
-        ensure!(held >= READERS, "only {held} files are open for {READERS} readers: some were cut off");
-        readers.shutdown().await;
-        await_closed(&server, files).await?;
-        eprintln!("readers, round {round}: GET {:.1} µs, alone {:.1} µs", beside * 1e3, alone * 1e3);
-        if round > 0 {
-            subject.push(beside * 1e3);
-            against.push(alone * 1e3);
-        }
-    }
     let what = format!("{READERS} readers of a 1 GB file at 4 kB/s");
-    Ok(vec![
-        Row {
-            work: format!("memory (VmRSS and the kernel's buffers) of one of {what}"),
-            baseline: "–".to_owned(),
-            subject: vec![kilobytes],
-            against: Vec::new(),
-            unit: "kB",
-            mark: Mark::Absolute(300.0),
-        },
-        Row {
-            work: format!("`GET` of 4 kB beside {what}: median time"),
-            baseline: "the same alone".to_owned(),
-            subject,
-            against,
-            unit: "µs",
-            mark: Mark::AtMost(1.2),
-        },
-    ])
+    let crowd = Crowd { server: &server, probe: small, clients: READERS, what, missing: 0, most_kb: 300.0 };
+    let gather = async |round| {
+        let readers = start(&server, large).await?;
+        tokio::time::sleep(if round == 0 { FIRST_ROUND } else { OTHER_ROUNDS }).await;
+        // Whom the server has cut off reads on for long from the buffers in between: only its own open files tell.
+        Ok(readers)
+    };
+    crowd.measure(gather).await
 }
 
 async fn start(server: &Program, path: &str) -> Result<JoinSet<()>> {

@@ -2,13 +2,11 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::http::{Client, hosted_url};
+use crate::probe::Importer;
 use crate::program::Program;
 use crate::report::{Mark, Row};
 use crate::source::{JPEG, Source, media};
@@ -22,12 +20,12 @@ const FILES_BASELINE: usize = 800;
 pub(crate) async fn measure(program: &Path) -> Result<Vec<Row>> {
     let source = Source::start(JPEG, SIZE, "image/jpeg").await?;
     let server = Program::start(program)?;
-    let next = Arc::new(AtomicUsize::new(0));
+    let importer = Importer::soku(&server);
     let (mut subject, mut against) = (Vec::new(), Vec::new());
     // One round that does not count: caches, the journal and the branch predictors are cold only once.
     for round in 0..=ROUNDS {
         let baseline = one_disk_thread(server.data.path())?;
-        let rate = uploads(&server, &source, &next).await?;
+        let rate = importer.rate(&source, round * FILES_SOKU, FILES_SOKU, CLIENTS).await?;
         eprintln!("small, round {round}: soku {rate:.0} files/s, one disk thread {baseline:.0} files/s");
         if round > 0 {
             subject.push(rate);
@@ -42,32 +40,6 @@ pub(crate) async fn measure(program: &Path) -> Result<Vec<Row>> {
         unit: "files/s",
         mark: Mark::AtLeast(0.6),
     }])
-}
-
-async fn uploads(server: &Program, source: &Source, next: &Arc<AtomicUsize>) -> Result<f64> {
-    let last = next.load(Ordering::Relaxed) + FILES_SOKU;
-    let started = Instant::now();
-    let mut clients = Vec::new();
-    for _ in 0..CLIENTS {
-        let (address, key, next) = (server.address.clone(), server.key.clone(), Arc::clone(next));
-        let port = source.port;
-        clients.push(tokio::spawn(async move {
-            let mut client = Client::connect(&address).await?;
-            loop {
-                let nth = next.fetch_add(1, Ordering::Relaxed);
-                if nth >= last {
-                    return Ok::<_, anyhow::Error>(());
-                }
-                let url = format!("http://127.0.0.1:{port}/file-{nth}.jpg");
-                hosted_url(&client.import(&key, &url).await?)?;
-            }
-        }));
-    }
-    for client in clients {
-        client.await??;
-    }
-    next.store(last, Ordering::Relaxed);
-    Ok(FILES_SOKU as f64 / started.elapsed().as_secs_f64())
 }
 
 fn one_disk_thread(parent: &Path) -> Result<f64> {

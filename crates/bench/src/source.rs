@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Serves one body under every path, on a loopback port of its own, for as long as the process lives.
+#[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) port: u16,
 }
