@@ -123,12 +123,11 @@ async fn cached(
     family: Family,
     asked: impl Future<Output = (Result<Vec<IpAddr>, DnsFailure>, Duration)>,
 ) -> FamilyAnswer {
-    let known = cache.get(&host, family, Instant::now());
-    let (addresses, good_for) = match known {
-        Some(addresses) if addresses.is_empty() => (Err(DnsFailure::NoAddress), Duration::ZERO),
-        Some(addresses) => (Ok(addresses), Duration::ZERO),
-        None => asked.await,
-    };
+    if let Some(known) = cache.get(&host, family, Instant::now()) {
+        let addresses = if known.is_empty() { Err(DnsFailure::NoAddress) } else { Ok(known) };
+        return FamilyAnswer { family, addresses };
+    }
+    let (addresses, good_for) = asked.await;
     match &addresses {
         Ok(addresses) => cache.put(&host, family, addresses, good_for, Instant::now()),
         Err(DnsFailure::NoAddress) => cache.put(&host, family, &[], good_for, Instant::now()),

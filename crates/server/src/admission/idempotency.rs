@@ -149,7 +149,16 @@ impl Imports {
     async fn ask(&self, wish: Wish) -> Result<Entry, EnterRefused> {
         loop {
             match self.shared.flights.board(&wish.claim, wish.payload) {
-                Boarding::First(seat) => return self.claim_apart(seat, wish).await,
+                Boarding::First(seat) => {
+                    // Most likely a replay: to look needs neither the one that writes nor a task of its own.
+                    if self.shared.flights.has_landed(&wish.claim)
+                        && let Some((payload_hash, media)) =
+                            self.shared.db.find_made(&wish.claim, self.shared.reckoning.now()).await?
+                    {
+                        return replay(seat, &wish, &payload_hash, media);
+                    }
+                    return self.claim_apart(seat, wish).await;
+                }
                 Boarding::Behind(flight) => {
                     let same_payload = flight.payload == wish.payload;
                     match flight.clone().claimed().await {
@@ -201,9 +210,7 @@ impl Imports {
                 ClaimAnswer::Running { owner, fence, .. } if owner == shared.owner => {
                     shared.db.release(&request.key, fence).await?;
                 }
-                ClaimAnswer::Running { payload_hash, .. } | ClaimAnswer::Done { payload_hash, .. }
-                    if payload_hash != request.payload_hash =>
-                {
+                ClaimAnswer::Running { payload_hash, .. } if payload_hash != request.payload_hash => {
                     return Err(EnterRefused::KeyReused);
                 }
                 // Marked as watched, its failure is kept for this waiter; where it is over already, it is asked anew.
@@ -212,10 +219,7 @@ impl Imports {
                         return Ok(Entry::Join(Joined::elsewhere(self.clone(), wish, fence, beat)));
                     }
                 }
-                ClaimAnswer::Done { media, .. } => {
-                    seat.end(Stage::Made(Arc::new(media.clone())));
-                    return Ok(Entry::AlreadyMade(media));
-                }
+                ClaimAnswer::Done { payload_hash, media } => return replay(seat, &wish, &payload_hash, media),
             }
         }
     }
@@ -227,7 +231,6 @@ impl Imports {
             payload_hash: wish.payload.hex(),
             owner: self.shared.owner.clone(),
             now: self.shared.reckoning.now(),
-            is_held: self.shared.flights.has_landed(&wish.claim),
         }
     }
 
@@ -269,6 +272,15 @@ impl Imports {
     fn later(&self, chore: Chore) -> Option<Chore> {
         self.shared.chores.send(chore).err().map(|refused| refused.0)
     }
+}
+
+/// What was made under the key, if it was made of the same payload.
+fn replay(seat: Seat, wish: &Wish, payload_hash: &str, media: Media) -> Result<Entry, EnterRefused> {
+    if payload_hash != wish.payload.hex() {
+        return Err(EnterRefused::KeyReused);
+    }
+    seat.end(Stage::Made(Arc::new(media.clone())));
+    Ok(Entry::AlreadyMade(media))
 }
 
 impl Shared {

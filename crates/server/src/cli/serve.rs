@@ -83,7 +83,11 @@ pub(super) async fn perform(serve: &Serve, config: &Config, traces: Option<Trace
     if let Some((account, key)) = first_key(&app.api.db, now).await? {
         show(&account, &key, showing, data.root(), address)?;
     }
-    tokio::spawn(ask_storage(Arc::clone(&app)));
+    let places = match config.storage.url {
+        Some(_) => "SOKU_STORAGE_URL, SOKU_STORAGE_ENDPOINT, SOKU_STORAGE_REGION and the AWS_ variables",
+        None => "the data directory, whose it is and what it allows",
+    };
+    tokio::spawn(ask_storage(Arc::clone(&app), places));
     let no_more = CancellationToken::new();
     let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(no_more.clone())));
     app::serve(app, listener, metrics, stop).await;
@@ -96,12 +100,11 @@ pub(super) async fn perform(serve: &Serve, config: &Config, traces: Option<Trace
 }
 
 /// Says at once what the first upload or probe would find out: a server without its storage starts all the same, because a
-/// bucket may come later.
-async fn ask_storage(app: Arc<App>) {
+/// bucket may come later. `places` are where the cause may lie.
+async fn ask_storage(app: Arc<App>, places: &'static str) {
     if let Err(cause) = app.api.store.ping().await {
         error!(
-            "The storage does not answer: {}: until it does, uploads fail and hosted files are not served; look at \
-             SOKU_STORAGE_URL, SOKU_STORAGE_ENDPOINT, SOKU_STORAGE_REGION and the AWS_ variables",
+            "The storage does not answer: {}: until it does, uploads fail and hosted files are not served; look at {places}",
             Causes(&cause)
         );
     }

@@ -3,10 +3,10 @@
 //! A claim is a lease. Its fencing number changes hands with it, its beat shows that the holder lives.
 
 use futures_util::FutureExt as _;
-use sqlx::FromRow;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::error::Cause;
-use super::media::MediaRow;
+use super::media::{MediaRow, media_columns};
 use super::{Act, Db, DbError, Tx, on_reader, on_tx};
 use crate::clock::Timestamp;
 use crate::failure::Failure;
@@ -45,9 +45,6 @@ pub struct ClaimRequest {
     /// This process.
     pub owner: OwnerId,
     pub now: Timestamp,
-    /// Whether somebody has it most likely: then it is asked for before it is written, which a replay need not be. The
-    /// answer is the same.
-    pub is_held: bool,
 }
 
 /// What became of a [`ClaimRequest`].
@@ -89,35 +86,26 @@ struct ClaimRow {
     failure: Option<String>,
     failed_fence: Option<i64>,
     expires: i64,
-    /// From here on of the media entry that it made, where there is one.
-    media_id: Option<String>,
-    filename: Option<String>,
-    content_type: Option<String>,
-    disposition: Option<String>,
-    size_bytes: Option<i64>,
-    sha256: Option<String>,
-    source_url: Option<String>,
-    created: Option<i64>,
 }
 
-impl ClaimRow {
-    /// The media entry that the claim of `account` made; `None` where it is not done.
-    fn media(&mut self, account: &AccountId) -> Result<Option<Media>, sqlx::Error> {
-        let (Some(id), Some(size_bytes), Some(created)) = (self.media_id.take(), self.size_bytes, self.created) else {
-            return Ok(None);
-        };
-        let row = MediaRow {
-            id,
-            account_id: account.as_str().to_owned(),
-            filename: self.filename.take().unwrap_or_default(),
-            content_type: self.content_type.take().unwrap_or_default(),
-            disposition: self.disposition.take().unwrap_or_default(),
-            size_bytes,
-            sha256: self.sha256.take().unwrap_or_default(),
-            source_url: self.source_url.take().unwrap_or_default(),
-            created,
-        };
-        Media::try_from(row).map(Some)
+/// A claim, and the media entry that it made, if it is done.
+struct Found {
+    claim: ClaimRow,
+    media: Option<MediaRow>,
+}
+
+impl<'r, R> FromRow<'r, R> for Found
+where
+    R: Row,
+    ClaimRow: FromRow<'r, R>,
+    MediaRow: FromRow<'r, R>,
+    for<'name> &'name str: ColumnIndex<R>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Found, sqlx::Error> {
+        let made: Option<String> = row.try_get("id")?;
+        let media = made.is_some().then(|| MediaRow::from_row(row)).transpose()?;
+        Ok(Found { claim: ClaimRow::from_row(row)?, media })
     }
 }
 
@@ -137,10 +125,12 @@ pub(super) const BEAT: &str = "UPDATE idempotency SET beat = beat + 1 WHERE owne
 
 /// A claim and what it made in one question: a replay asks nothing else. A media entry is found only where it is the
 /// claim's own account's (rule K4).
-pub(super) const FIND: &str = "SELECT payload_hash, state, owner, fence, beat, failure, failed_fence, expires, \
-        media.id AS media_id, filename, content_type, disposition, size_bytes, sha256, source_url, created \
-    FROM idempotency LEFT JOIN media ON media.id = idempotency.media_id AND media.account_id = idempotency.account_id \
-    WHERE idempotency.account_id = $1 AND endpoint = $2 AND claim_key = $3";
+pub(super) const FIND: &str = concat!(
+    "SELECT payload_hash, state, owner, fence, beat, failure, failed_fence, expires, ",
+    media_columns!(),
+    " FROM idempotency LEFT JOIN media ON media.id = idempotency.media_id AND media.account_id = idempotency.account_id \
+     WHERE idempotency.account_id = $1 AND endpoint = $2 AND claim_key = $3"
+);
 
 macro_rules! insert_claim {
     () => {
@@ -166,12 +156,7 @@ impl Db {
     /// As the database fails.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimAnswer, DbError> {
         const OPERATION: &str = "claiming an idempotency key";
-        for round in 0..ROUNDS {
-            if (request.is_held || round > 0)
-                && let Some(answer) = self.who_has(&request.key, request.now).await?
-            {
-                return Ok(answer);
-            }
+        for _ in 0..ROUNDS {
             let wish = request.clone();
             let fence = first_fence();
             let won = self
@@ -198,23 +183,36 @@ impl Db {
             if let Some(fence) = won {
                 return Ok(ClaimAnswer::Won { fence });
             }
+            if let Some(answer) = self.who_has(&request.key, request.now).await? {
+                return Ok(answer);
+            }
         }
         Err(DbError::during(OPERATION, sqlx::Error::PoolTimedOut))
     }
 
+    /// What was made under a key that is still remembered, with the hash of its payload; nothing is written.
+    ///
+    /// # Errors
+    /// As the database fails.
+    pub async fn find_made(&self, key: &ClaimKey, now: Timestamp) -> Result<Option<(String, Media)>, DbError> {
+        Ok(match self.who_has(key, now).await? {
+            Some(ClaimAnswer::Done { payload_hash, media }) => Some((payload_hash, media)),
+            Some(ClaimAnswer::Won { .. } | ClaimAnswer::Running { .. }) | None => None,
+        })
+    }
+
     /// The holder of a claim, or what came of it; `None` where it is free.
     async fn who_has(&self, key: &ClaimKey, now: Timestamp) -> Result<Option<ClaimAnswer>, DbError> {
-        let Some(mut row) = self.find_claim(key).await? else { return Ok(None) };
-        Ok(match row.state.as_str() {
+        let Some((claim, media)) = self.find_claim(key).await? else { return Ok(None) };
+        Ok(match claim.state.as_str() {
             "running" => Some(ClaimAnswer::Running {
-                payload_hash: row.payload_hash,
-                owner: OwnerId::from_stored(row.owner),
-                fence: row.fence,
-                beat: row.beat,
+                payload_hash: claim.payload_hash,
+                owner: OwnerId::from_stored(claim.owner),
+                fence: claim.fence,
+                beat: claim.beat,
             }),
-            "done" if row.expires > now.0 => {
-                let media = row.media(&key.account_id).map_err(|error| DbError::during(READING, error))?;
-                media.map(|media| ClaimAnswer::Done { payload_hash: row.payload_hash, media })
+            "done" if claim.expires > now.0 => {
+                media.map(|media| ClaimAnswer::Done { payload_hash: claim.payload_hash, media })
             }
             _ => None,
         })
@@ -289,19 +287,18 @@ impl Db {
     /// # Errors
     /// As the database fails.
     pub async fn poll(&self, key: &ClaimKey, joined_fence: i64) -> Result<Option<ClaimState>, DbError> {
-        let Some(mut row) = self.find_claim(key).await? else { return Ok(None) };
-        if row.state == "done" {
-            let media = row.media(&key.account_id).map_err(|error| DbError::during(READING, error))?;
+        let Some((claim, media)) = self.find_claim(key).await? else { return Ok(None) };
+        if claim.state == "done" {
             return Ok(media.map(|media| ClaimState::Done { media }));
         }
-        if let (Some(fence), Some(failure)) = (row.failed_fence, &row.failure)
+        if let (Some(fence), Some(failure)) = (claim.failed_fence, &claim.failure)
             && fence >= joined_fence
         {
             let failure = serde_json::from_str(failure).map_err(|_| Cause::unreadable("idempotency.failure"));
             let failure = failure.map_err(|error| DbError::during(READING, error))?;
             return Ok(Some(ClaimState::Failed { fence, failure }));
         }
-        Ok((row.state == "running").then_some(ClaimState::Running { fence: row.fence, beat: row.beat }))
+        Ok((claim.state == "running").then_some(ClaimState::Running { fence: claim.fence, beat: claim.beat }))
     }
 
     /// Shows that this process lives: one statement renews every claim it runs. Gives their number.
@@ -320,11 +317,14 @@ impl Db {
         .await
     }
 
-    async fn find_claim(&self, key: &ClaimKey) -> Result<Option<ClaimRow>, DbError> {
-        on_reader!(self, READING, conn => sqlx::query_as::<_, ClaimRow>(FIND)
+    async fn find_claim(&self, key: &ClaimKey) -> Result<Option<(ClaimRow, Option<Media>)>, DbError> {
+        let found = on_reader!(self, READING, conn => sqlx::query_as::<_, Found>(FIND)
             .bind(key.account_id.as_str())
             .bind(key.endpoint)
             .bind(key.key.as_str())
-            .fetch_optional(conn))
+            .fetch_optional(conn))?;
+        let Some(Found { claim, media }) = found else { return Ok(None) };
+        let media = media.map(Media::try_from).transpose().map_err(|error| DbError::during(READING, error))?;
+        Ok(Some((claim, media)))
     }
 }

@@ -31,15 +31,15 @@ impl MediaCursor {
 
 #[derive(FromRow)]
 pub(super) struct MediaRow {
-    pub(super) id: String,
-    pub(super) account_id: String,
-    pub(super) filename: String,
-    pub(super) content_type: String,
-    pub(super) disposition: String,
-    pub(super) size_bytes: i64,
-    pub(super) sha256: String,
-    pub(super) source_url: String,
-    pub(super) created: i64,
+    id: String,
+    account_id: String,
+    filename: String,
+    content_type: String,
+    disposition: String,
+    size_bytes: i64,
+    sha256: String,
+    source_url: String,
+    created: i64,
 }
 
 impl TryFrom<MediaRow> for Media {
@@ -63,9 +63,11 @@ impl TryFrom<MediaRow> for Media {
 /// What [`MediaRow`] reads, by name: a newer program may have added columns meanwhile.
 macro_rules! media_columns {
     () => {
-        "id, account_id, filename, content_type, disposition, size_bytes, sha256, source_url, created"
+        "media.id, media.account_id, media.filename, media.content_type, media.disposition, media.size_bytes, \
+         media.sha256, media.source_url, media.created"
     };
 }
+pub(super) use media_columns;
 
 pub(super) const NEWEST: &str = concat!(
     "SELECT ",

@@ -51,17 +51,17 @@ impl Db {
         let too_large = |_| DbError::during(OPERATION, sqlx::Error::Encode("the size is beyond BIGINT".into()));
         let size_bytes = i64::try_from(media.size_bytes).map_err(too_large)?;
         let (media, key) = (media.clone(), key.clone());
-        let work =
-            self.try_write(Act::durable(OPERATION).in_steps(Steps::FirstDecides).ending_alone(), move |mut tx| {
-                async move {
-                    let texts: &[&'static str] = match tx {
-                        Tx::Sqlite(_) => &[RECORD],
-                        Tx::SqliteAlone(_) => &[RECORD_AND_COMMIT],
-                        Tx::Postgres(_) => &[INSERT_MEDIA, FINISH_CLAIM],
-                    };
-                    let mut rows = 0;
-                    for &sql in texts {
-                        rows += on_tx!(tx, conn => sqlx::query(sql)
+        let act = Act::durable(OPERATION).in_steps(Steps::FirstDecides).ending_alone();
+        let work = self.try_write(act, move |mut tx| {
+            async move {
+                let texts: &[&'static str] = match tx {
+                    Tx::Sqlite(_) => &[RECORD],
+                    Tx::SqliteAlone(_) => &[RECORD_AND_COMMIT],
+                    Tx::Postgres(_) => &[INSERT_MEDIA, FINISH_CLAIM],
+                };
+                let mut rows = 0;
+                for &sql in texts {
+                    rows += on_tx!(tx, conn => sqlx::query(sql)
                         .bind(media.id.as_str())
                         .bind(media.account_id.as_str())
                         .bind(media.filename.as_str())
@@ -79,15 +79,15 @@ impl Db {
                         .execute(conn)
                         .await
                         .map(|result| result.rows_affected()))?;
-                        if rows == 0 {
-                            return Err(Undo::Refused);
-                        }
+                    if rows == 0 {
+                        return Err(Undo::Refused);
                     }
-                    // SQLite counts the row of the last change once more for `COMMIT`.
-                    if rows >= 2 { Ok(()) } else { Err(Undo::Overtaken) }
                 }
-                .boxed()
-            });
+                // SQLite counts the row of the last change once more for `COMMIT`.
+                if rows >= 2 { Ok(()) } else { Err(Undo::Overtaken) }
+            }
+            .boxed()
+        });
         work.await?.ok_or(RecordError::FenceLost)
     }
 

@@ -198,7 +198,7 @@ async fn transact(
     connection: &mut SqliteConnection,
     durability: Durability,
     patience: Patience,
-    jobs: Vec<Box<dyn Job>>,
+    mut jobs: Vec<Box<dyn Job>>,
 ) -> (State, Vec<Box<dyn Job>>) {
     let begun = Instant::now();
     if let Err(error) = begin(connection, durability, patience).await {
@@ -207,11 +207,10 @@ async fn transact(
         fail_all(jobs, &Arc::new(error));
         return (state, Vec::new());
     }
-    let jobs = match <[_; 1]>::try_from(jobs) {
-        Ok([job]) if job.act().ends_alone => return (end_alone(connection, durability, begun, job).await, Vec::new()),
-        Ok([job]) => vec![job],
-        Err(jobs) => jobs,
-    };
+    let is_alone = jobs.len() == 1;
+    if let Some(job) = jobs.pop_if(|job| job.act().ends_alone && is_alone) {
+        return (end_alone(connection, durability, begun, job).await, Vec::new());
+    }
     let mut ran: Vec<(Box<dyn Job>, Option<sqlx::Error>)> = Vec::with_capacity(jobs.len());
     let mut waiting = jobs.into_iter();
     let mut mark = Savepoint::None;
@@ -251,22 +250,18 @@ async fn end_alone(
     begun: Instant,
     mut job: Box<dyn Job>,
 ) -> State {
-    match job.run(Tx::SqliteAlone(connection)).await {
+    let error = match job.run(Tx::SqliteAlone(connection)).await {
         // Who refuses wrote nothing, and committed that.
         Ok(()) | Err(Undo::Refused) => {
             count_commit(durability, begun, 1);
             job.answer();
-            State::Sound
+            return State::Sound;
         }
-        Err(Undo::Overtaken) => {
-            job.fail(Arc::new(overtaken()));
-            State::Doubtful
-        }
-        Err(Undo::Error(error)) => {
-            job.fail(Arc::new(error));
-            State::Doubtful
-        }
-    }
+        Err(Undo::Overtaken) => overtaken(),
+        Err(Undo::Error(error)) => error,
+    };
+    job.fail(Arc::new(error));
+    State::Doubtful
 }
 
 fn count_commit(durability: Durability, begun: Instant, jobs: usize) {

@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 
 use crate::http::door::Door;
 use crate::metrics::OpenConnection;
-use hearing::{Announced, Hearing};
+use hearing::Hearing;
 use patient::Patient;
 
 /// A head that is larger than the limit by up to this much still becomes a request, and is refused by the door in the API's
@@ -92,9 +92,9 @@ pub async fn serve(
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (door, hearing) = (Arc::clone(&door), hearing.clone());
             async move {
-                let announced = Announced::by(&request);
-                let mut answer = door.pass(peer.ip(), hearing.of(request)).await;
-                hearing.end_with(&mut answer, announced).await;
+                let (request, rest) = hearing.of(request);
+                let mut answer = door.pass(peer.ip(), request).await;
+                rest.end_with(&mut answer).await;
                 Ok::<_, Infallible>(answer)
             }
         });

@@ -22,7 +22,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub use export::{Exporter, ExporterError};
 
-/// The target of spans that are steps of a request. The log never has them.
+/// The target of spans that are steps of a request. The log never has them. `soku_fetch::STEPS` says the same, a crate that
+/// this floor does not know; the steps of a fetch would be missing in the traces else.
 pub const STEPS: &str = "traces";
 
 /// The name of the span around a request, which the log has too.

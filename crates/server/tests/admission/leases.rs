@@ -127,7 +127,6 @@ on_both! {
             payload_hash: payload(CAT).hex(),
             owner: process.owner.clone(),
             now: NOW,
-            is_held: false,
         };
         assert!(matches!(bed.db.claim(&wish).await.unwrap(), ClaimAnswer::Won { .. }));
 

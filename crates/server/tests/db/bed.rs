@@ -168,7 +168,6 @@ pub(crate) fn wish(key: &ClaimKey, now: Timestamp) -> ClaimRequest {
         payload_hash: "hash of the payload".to_owned(),
         owner: OwnerId::random(),
         now,
-        is_held: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use soku_server::db::{ClaimAnswer, ClaimKey, ClaimRequest, ClaimState, RecordError};
+use soku_server::db::{ClaimAnswer, ClaimKey, ClaimState, RecordError};
 use soku_server::id::OwnerId;
 
 use crate::bed::{NOW, key_of, on_both, picture, win, wish};
@@ -46,19 +46,21 @@ on_both! {
         other_process.close().await;
     }
 
-    async fn a_wrong_guess_about_the_holder_changes_no_answer(bed: &Bed) {
+    async fn what_was_made_is_found_without_a_claim_as_long_as_it_is_remembered(bed: &Bed) {
         let account = bed.account("default").await;
-        for (free, is_held) in [("1", false), ("2", true)] {
-            let key = key_of(&account, free);
-            let ask = async |now| bed.db.claim(&ClaimRequest { is_held, ..wish(&key, now) }).await.unwrap();
+        let (key, other) = (key_of(&account, "k"), bed.account("other").await);
+        let found = async |key: &ClaimKey, now| bed.db.find_made(key, now).await.unwrap();
+        assert_eq!(found(&key, NOW).await, None);
+        let first = wish(&key, NOW);
+        let fence = win(&bed.db, &first).await;
+        assert_eq!(found(&key, NOW).await, None, "it runs");
 
-            let ClaimAnswer::Won { fence } = ask(NOW).await else { panic!("`{free}` is free") };
-            assert!(matches!(ask(NOW).await, ClaimAnswer::Running { fence: seen, .. } if seen == fence));
-            let media = picture(&account);
-            bed.db.record(&media, &key, fence, NOW.plus_ms(1000)).await.unwrap();
-            assert!(matches!(ask(NOW.plus_ms(999)).await, ClaimAnswer::Done { media: found, .. } if found == media));
-            assert!(matches!(ask(NOW.plus_ms(1000)).await, ClaimAnswer::Won { .. }));
-        }
+        let media = picture(&account);
+        bed.db.record(&media, &key, fence, NOW.plus_ms(1000)).await.unwrap();
+
+        assert_eq!(found(&key, NOW.plus_ms(999)).await, Some((first.payload_hash, media)));
+        assert_eq!(found(&key, NOW.plus_ms(1000)).await, None);
+        assert_eq!(found(&key_of(&other, "k"), NOW).await, None);
     }
 
     async fn account_endpoint_and_key_all_tell_claims_apart(bed: &Bed) {
@@ -90,8 +92,8 @@ on_both! {
         let mine = wish(&first, NOW);
         let owner = mine.owner.clone();
         let first_fence = win(&bed.db, &mine).await;
-        let second_fence = win(&bed.db, &ClaimRequest { key: second.clone(), ..mine.clone() }).await;
-        let done_fence = win(&bed.db, &ClaimRequest { key: done.clone(), ..mine }).await;
+        let second_fence = win(&bed.db, &soku_server::db::ClaimRequest { key: second.clone(), ..mine.clone() }).await;
+        let done_fence = win(&bed.db, &soku_server::db::ClaimRequest { key: done.clone(), ..mine }).await;
         bed.db.record(&picture(&account), &done, done_fence, NOW.plus_ms(9)).await.unwrap();
         let foreign_fence = win(&bed.db, &wish(&foreign, NOW)).await;
 
@@ -174,7 +176,7 @@ on_both! {
         let (running, done, foreign) = (key_of(&account, "1"), key_of(&account, "2"), key_of(&account, "3"));
         let mine = wish(&running, NOW);
         let fence = win(&bed.db, &mine).await;
-        let done_fence = win(&bed.db, &ClaimRequest { key: done.clone(), ..mine.clone() }).await;
+        let done_fence = win(&bed.db, &soku_server::db::ClaimRequest { key: done.clone(), ..mine.clone() }).await;
         let media = picture(&account);
         bed.db.record(&media, &done, done_fence, NOW.plus_ms(9)).await.unwrap();
         let foreign_fence = win(&bed.db, &wish(&foreign, NOW)).await;

@@ -153,15 +153,22 @@ async fn a_post_whose_client_is_gone_runs_to_its_end() {
     assert_eq!(origin.targets().len(), 1, "the second one is a replay");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_ended_its_half_and_takes_no_byte_is_left() {
-    let (place, origin) = (Place::new().with("SOKU_HTTP_SEND_TIMEOUT", "200ms"), Origin::start().await);
+/// A program that has a film of 30 MB, and the film's path.
+async fn with_a_film(place: &Place) -> (Program, String) {
+    let origin = Origin::start().await;
     let mut film = samples::MP4.bytes.to_vec();
     film.resize(30_000_000, 7);
     origin.serve("/film.mp4", Answer::ok("video/mp4", film));
     let program = place.start();
     let (_, body) = program.import(&origin.url("/film.mp4")).await;
-    let path = body["url"].as_str().and_then(|url| url.strip_prefix(&program.base)).expect("a URL of ours");
+    let path = body["url"].as_str().and_then(|url| url.strip_prefix(&program.base)).expect("a URL of ours").to_owned();
+    (program, path)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_ended_its_half_and_takes_no_byte_is_left() {
+    let place = Place::new().with("SOKU_HTTP_SEND_TIMEOUT", "200ms");
+    let (program, path) = with_a_film(&place).await;
 
     let mut stream = connect(&program);
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("it reads");
@@ -171,7 +178,7 @@ async fn a_reader_that_ended_its_half_and_takes_no_byte_is_left() {
     assert_eq!(told["hung_up"], true, "{told}");
 }
 
-/// Reads one whole answer from a connection that stays open: its head, and how the body ends the JSON of an error.
+/// Reads one whole answer from a connection that stays open, and gives its head.
 fn read_answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let mut byte = [0];
@@ -228,13 +235,8 @@ async fn who_keeps_its_body_back_is_told_that_the_connection_ends() {
 /// kB/s never got it so far within the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_takes_little_but_steadily_is_served_to_the_end() {
-    let (place, origin) = (Place::new().with("SOKU_HTTP_SEND_TIMEOUT", "1s"), Origin::start().await);
-    let mut film = samples::MP4.bytes.to_vec();
-    film.resize(30_000_000, 7);
-    origin.serve("/film.mp4", Answer::ok("video/mp4", film));
-    let program = place.start();
-    let (_, body) = program.import(&origin.url("/film.mp4")).await;
-    let path = body["url"].as_str().and_then(|url| url.strip_prefix(&program.base)).expect("a URL of ours");
+    let place = Place::new().with("SOKU_HTTP_SEND_TIMEOUT", "1s");
+    let (program, path) = with_a_film(&place).await;
 
     let mut stream = connect(&program);
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("it reads");

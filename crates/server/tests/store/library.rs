@@ -111,7 +111,6 @@ pub(crate) async fn claim(db: &Db, key: &ClaimKey, owner: &OwnerId) -> ClaimAnsw
         payload_hash: "hash".to_owned(),
         owner: owner.clone(),
         now: NOW,
-        is_held: false,
     };
     db.claim(&request).await.unwrap()
 }

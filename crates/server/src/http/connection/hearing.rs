@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,90 +21,88 @@ const REST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Set by every byte that comes in on a connection, cleared when a request is known to end with it.
 #[derive(Clone, Default)]
-pub(super) struct Hearing(Arc<State>);
+pub(super) struct Hearing(Arc<AtomicBool>);
 
-#[derive(Default)]
-struct State {
-    open: AtomicBool,
-    /// The body that the door was given, where it did not hear it to its end.
-    unheard: Mutex<Option<Incoming>>,
+impl Hearing {
+    pub(super) fn is_open(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn open(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// The request, with a body that tells when it was heard to its end, and what becomes of the rest of that body.
+    pub(super) fn of(&self, request: Request<Incoming>) -> (Request<Body>, Rest) {
+        let rest = Rest {
+            hearing: self.clone(),
+            body: Arc::default(),
+            is_small: request.body().size_hint().upper().is_some_and(|most| most <= SMALL_REST_BYTES),
+            is_kept_back: request.headers().contains_key(EXPECT),
+        };
+        if request.body().is_end_stream() {
+            self.end();
+            return (request.map(Body::new), rest);
+        }
+        let given_back = Arc::downgrade(&rest.body);
+        let heard = |body| Body::new(Heard { body: Some(body), hearing: self.clone(), given_back });
+        (request.map(heard), rest)
+    }
 }
 
-/// What the head of a request tells of its body.
-#[derive(Clone, Copy)]
-pub(super) struct Announced {
-    most_bytes: Option<u64>,
+/// The body that the door was given, where it did not hear it to its end.
+type Unheard = Mutex<Option<Incoming>>;
+
+/// What is left of a request's body when its answer is there.
+pub(super) struct Rest {
+    hearing: Hearing,
+    body: Arc<Unheard>,
+    is_small: bool,
     /// Whether the client keeps it back until it is asked for it (`Expect: 100-continue`, RFC 9110 §10.1.1).
     is_kept_back: bool,
 }
 
-impl Announced {
-    pub(super) fn by(request: &Request<Incoming>) -> Announced {
-        Announced {
-            most_bytes: request.body().size_hint().upper(),
-            is_kept_back: request.headers().contains_key(EXPECT),
-        }
-    }
-}
-
-impl Hearing {
-    pub(super) fn is_open(&self) -> bool {
-        self.0.open.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn open(&self) {
-        self.0.open.store(true, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.0.open.store(false, Ordering::Relaxed);
-    }
-
-    fn unheard(&self) -> MutexGuard<'_, Option<Incoming>> {
-        self.0.unheard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The request, with a body that tells when it was heard to its end.
-    pub(super) fn of(&self, request: Request<Incoming>) -> Request<Body> {
-        *self.unheard() = None;
-        if request.body().is_end_stream() {
-            self.end();
-            return request.map(Body::new);
-        }
-        request.map(|body| Body::new(Heard { body: Some(body), hearing: self.clone() }))
-    }
-
-    /// Hears a small rest of the body; where there is more, or it does not come, tells the client that the connection ends
+impl Rest {
+    /// Hears a small rest to its end; where there is more, or it does not come, tells the client that the connection ends
     /// with this answer. A connection that ended without a word would cost the client its next request.
-    pub(super) async fn end_with<B>(&self, answer: &mut Response<B>, announced: Announced) {
-        if !self.is_open() {
+    pub(super) async fn end_with<B>(self, answer: &mut Response<B>) {
+        if !self.hearing.is_open() {
             return;
         }
-        let is_small = announced.most_bytes.is_some_and(|most| most <= SMALL_REST_BYTES);
-        let rest = self.unheard().take();
-        if let (true, false, Some(rest)) = (is_small, announced.is_kept_back, rest) {
-            let mut rest = Heard { body: Some(rest), hearing: self.clone() };
-            let hear = async { while let Some(Ok(_)) = rest.frame().await {} };
-            // In vain or not is seen below.
-            let _ = tokio::time::timeout(REST_PATIENCE, hear).await;
-            // Not given back: as long as somebody holds it, the HTTP library waits for more of it.
-            rest.body = None;
+        let rest = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (true, false, Some(mut rest)) = (self.is_small, self.is_kept_back, rest) {
+            let hear = async {
+                while let Some(Ok(_)) = rest.frame().await {}
+                rest.is_end_stream()
+            };
+            if let Ok(true) = tokio::time::timeout(REST_PATIENCE, hear).await {
+                self.hearing.end();
+            }
         }
-        if self.is_open() {
+        if self.hearing.is_open() {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
 }
 
-/// The body of a request; `None` once it is given back.
+/// The body of a request. Dropped before its end it is given back, as long as somebody waits for it: the HTTP library waits for
+/// more of a body that anybody holds.
 struct Heard {
+    /// There until it is dropped.
     body: Option<Incoming>,
     hearing: Hearing,
+    given_back: Weak<Unheard>,
 }
 
 impl Drop for Heard {
     fn drop(&mut self) {
-        *self.hearing.unheard() = self.body.take().filter(|body| !body.is_end_stream());
+        if let Some(place) = self.given_back.upgrade() {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
+        }
     }
 }
 
